@@ -1,0 +1,52 @@
+# Every target uses the environment in .venv, made from requirements.lock.
+PYTHON ?= $(firstword $(foreach name,python3.12 python3.11 python3.13 python3,$(if $(shell $(name) -c 'import sys; print(1 if (3,11) <= sys.version_info[:2] <= (3,13) else "")' 2>/dev/null),$(name))))
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test check format schemas bench chaos lock clean
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+env: $(READY) ## make the environment that every target uses (.venv)
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Rumbo needs Python 3.11, 3.12 or 3.13 on the path (or PYTHON=/path/to/python)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "making the environment in .venv (once; a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: env ## a year of real shoppers, live in the terminal, on an embedded broker
+	@$(BIN)/rumbo demo
+
+test: env ## every test: quick ones first, then those on a real Kafka
+	@$(BIN)/python -m pytest -q
+
+check: env ## style, types, layers
+	@$(BIN)/ruff format --check --quiet src tests || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet src tests
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+format: env ## format the code
+	@$(BIN)/ruff format --quiet src tests
+	@$(BIN)/ruff check --quiet --fix src tests || true
+
+schemas: env ## write schemas/ from the types
+	@$(BIN)/rumbo schema --write schemas
+
+bench: env ## the benchmark job against plain Faust, in a few minutes
+	@$(BIN)/python -m benchmarks.runner
+
+chaos: env ## the long fault runs on a real Kafka
+	@$(BIN)/python -m pytest -q -m chaos tests/chaos
+
+lock: ## pin every dependency with its hashes (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate pyproject.toml -o requirements.lock
+
+clean: ## remove what the targets made
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

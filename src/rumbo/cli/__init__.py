@@ -1,0 +1,72 @@
+"""The command line: one file a command, imported when it is called. It carries; nothing is decided here.
+
+Data goes to standard output, words for people to standard error. Exit codes: 0 ok, 1 findings, 2 usage, 69 broker away,
+70 internal, 78 bad definition or setting (sysexits.h, as Vector uses it), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from rumbo import __version__
+from rumbo.errors import RumboError
+
+COMMANDS = {
+    "check": "Find every problem of a topology, at once.",
+    "demo": "A year of real shoppers, live, on an embedded broker.",
+    "doctor": "What stands between this machine and a running worker.",
+    "eval": "Try an expression on an event.",
+    "init": "Begin a topology of your own.",
+    "inspect": "What intake makes of each record of a file.",
+    "run": "Run a worker.",
+    "schema": "Print or write the JSON Schemas and the AsyncAPI document.",
+    "simulate": "Run a history through a topology, with no broker.",
+    "test": "Run a topology's examples on a virtual clock.",
+    "topics": "The topics that a topology needs: list, compare, create.",
+}
+
+
+class _Commands(click.Group):
+    """Commands that are imported when they are called, so that `rumbo --help` is quick."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"rumbo.cli.{'evaluate' if name == 'eval' else name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="rumbo")
+def rumbo() -> None:
+    """Rumbo: stage transitions, lead scores and triggered actions from customer interactions on Kafka, exactly once."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line and exit. Every error is one message with its exit code; a stack trace is for our own mistakes."""
+    try:
+        sys.exit(rumbo.main(args=arguments, prog_name="rumbo", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except RumboError as error:
+        click.echo(f"rumbo: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,5 @@
+"""`python -m rumbo.cli`."""
+
+from rumbo.cli import main
+
+main()

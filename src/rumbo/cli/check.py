@@ -1,0 +1,47 @@
+"""`rumbo check`: every problem of a topology, with file, line, what and cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from rumbo.topology import Loaded, Problem
+
+
+@click.command("check")
+@click.argument("topology", type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Warnings count as problems.")
+@click.option("--expand", is_flag=True, help="Print the definition as it is after every short form was written out.")
+@click.option("--json", "as_json", is_flag=True, help="Problems as JSON, one a line.")
+@click.option(
+    "--format", "style", type=click.Choice(["text", "github"]), default="text", help="`github` annotates pull requests."
+)
+def command(topology: Path, *, strict: bool, expand: bool, as_json: bool, style: str) -> int:
+    """Check TOPOLOGY, a folder with topology.yaml. Exit code 78 when it must not run."""
+    found = Loaded(topology)
+    for problem in found.problems:
+        click.echo(_line(problem, style=style, as_json=as_json))
+    bad = len(found.problems) if strict else len(found.errors)
+    if not bad and expand and found.topology is not None:
+        click.echo(msgspec.json.format(msgspec.json.encode(found.topology.journeys), indent=2).decode())
+    if bad:
+        click.echo(f"{topology}: {bad} problem{'s' if bad != 1 else ''}", err=True)
+        return 78
+    if found.topology is not None:
+        count = sum(len(journey.triggers) for journey in found.topology.journeys)
+        click.echo(
+            f"{topology}: fine ({len(found.topology.journeys)} journey, {count} triggers, {len(found.examples)} examples)",
+            err=True,
+        )
+    return 0
+
+
+def _line(problem: Problem, *, style: str, as_json: bool) -> str:
+    if as_json:
+        return msgspec.json.encode(problem).decode()
+    if style == "github":
+        said = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+        return f"::{problem.severity} file={problem.file},line={problem.line}::{said}"
+    return str(problem)

@@ -1,0 +1,36 @@
+"""Records from a file of lines, for the commands that read one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from rumbo.errors import EventError
+from rumbo.intake import Record, Reject, from_line
+
+
+def records(path: str, rejected: Callable[[Record, Reject], None]) -> Iterator[Record]:
+    """Each line of a file (`-`: standard input) as a record; blank lines are passed over, unreadable ones rejected."""
+    with _open(path) as lines:
+        for number, line in enumerate(lines):
+            if not line.strip():
+                continue
+            try:
+                record = from_line(line, number)
+            except EventError as error:
+                rejected(Record(offset=number, value=line.strip()), Reject("not_a_record", error.detail))
+                continue
+            yield record
+
+
+def _open(path: str) -> BinaryIO:
+    if path == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(path).open("rb")
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}") from None

@@ -1,0 +1,290 @@
+"""Conditions, compiled once: whether one holds, when time alone may change it, and what it saw. It never changes a profile.
+
+Three answers as in the expression language: True, False, or unknown, which counts as no at the top and passes through `not`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, assert_never
+
+from rumbo.core.decision import Leaf
+from rumbo.core.definition import (
+    All,
+    AnyOf,
+    Condition,
+    EventTest,
+    Happened,
+    Idle,
+    InBand,
+    InStage,
+    Level,
+    Not,
+    Reached,
+    Where,
+)
+from rumbo.core.expression import UNKNOWN, is_unknown
+from rumbo.core.instant import Instant, format_duration, isoformat
+from rumbo.core.scope import Read, Scope
+from rumbo.core.tracker import EXACT, Trackers, bucket_width, count_buckets, count_within
+
+NextChange = Callable[[Scope], Instant]
+"""The earliest instant after now at which time alone may change the answer; 0 for never."""
+Explain = Callable[[Scope], list[Leaf]]
+
+
+class Compiled(NamedTuple):
+    """A condition ready to ask. `hears` are the event names that can change it (None: any); `scores` whose bands can."""
+
+    holds: Read
+    next_change: NextChange
+    explain: Explain
+    hears: frozenset[str] | None
+    scores: frozenset[str]
+    stages: bool
+
+
+class Vocabulary(NamedTuple):
+    """What a journey offers its conditions."""
+
+    trackers: Trackers
+    expression: Callable[[str], Read]
+    explain: Callable[[str, Scope], list[Leaf]]
+    value: Callable[[str], Callable[[Scope], float]]
+    """A score's value, read at the scope's clock."""
+    band_rank: Callable[[str, str], int]
+    stage_rank: Callable[[str], int]
+
+
+def never(_scope: Scope) -> Instant:
+    """Time alone changes nothing here."""
+    return 0
+
+
+def compile_condition(condition: Condition, words: Vocabulary, latch: str | None = None) -> Compiled:
+    """Compile one condition. `latch` names the stage whose criterion it is, where leaving that stage clears it."""
+    match condition:
+        case Happened():
+            return _happened(condition, words, latch)
+        case Idle():
+            return _idle(condition, words)
+        case InBand() | Level():
+            return _score(condition, words)
+        case InStage() | Reached():
+            return _stage(condition, words)
+        case Where():
+            return _where(condition, words)
+        case All() | AnyOf():
+            parts = [compile_condition(part, words, latch) for part in condition.of]
+            return _several(parts, every=isinstance(condition, All))
+        case Not():
+            return _not(compile_condition(condition.of, words, latch))
+        case _:
+            assert_never(condition)
+
+
+def describe(events: EventTest) -> str:
+    """The test as a person would say it."""
+    label = events.label or " or ".join(events.names) or "any interaction"
+    return f"{label} where {events.where}" if events.where is not None else label
+
+
+def _hears(events: EventTest) -> frozenset[str] | None:
+    return frozenset(events.names) or None
+
+
+def _happened(condition: Happened, words: Vocabulary, latch: str | None) -> Compiled:
+    counted = _counter(condition, words, latch)
+    need, within, text = condition.at_least, condition.within, describe(condition.events)
+    text += f" at least {need}" + (f" within {format_duration(within)}" if within is not None else "")
+
+    def explain(scope: Scope) -> list[Leaf]:
+        count = counted.count(scope)
+        return [Leaf(text, count >= need, {"count": count})]
+
+    return Compiled(counted.holds, counted.next_change, explain, _hears(condition.events), frozenset(), stages=False)
+
+
+class _Counted(NamedTuple):
+    holds: Read
+    next_change: NextChange
+    count: Callable[[Scope], int]
+
+
+def _counter(condition: Happened, words: Vocabulary, latch: str | None) -> _Counted:
+    tracker = words.trackers.of(condition.events)
+    if condition.within is None:
+        tracker.counts = True
+        return _lifetime(tracker.name, condition.at_least, latch)
+    tracker.window(condition.at_least, condition.within)
+    if condition.at_least <= EXACT:
+        return _exact(tracker.name, condition.at_least, condition.within, latch)
+    return _bucketed(tracker.bucket_name(condition.within), condition.at_least, condition.within)
+
+
+def _lifetime(name: str, need: int, latch: str | None) -> _Counted:
+    if latch is None:
+
+        def holds(scope: Scope) -> bool:
+            return scope.profile.counters.get(name, 0) >= need
+
+        def count(scope: Scope) -> int:
+            return scope.profile.counters.get(name, 0)
+
+        return _Counted(holds, never, count)
+    key = f"{latch}|{name}"
+
+    def latched(scope: Scope) -> int:
+        return scope.profile.counters.get(name, 0) - scope.state.base.get(key, 0)
+
+    return _Counted(lambda scope: latched(scope) >= need, never, latched)
+
+
+def _exact(name: str, need: int, within: int, latch: str | None) -> _Counted:
+    key = f"{latch}|"
+
+    def start(scope: Scope) -> Instant:
+        after = scope.now - within
+        return after if latch is None else max(after, scope.state.base.get(key, after))
+
+    def holds(scope: Scope) -> bool:
+        times = scope.profile.windows.get(name)
+        return times is not None and len(times) >= need and times[-need] > start(scope)
+
+    def count(scope: Scope) -> int:
+        return count_within(scope.profile.windows.get(name, []), start(scope))
+
+    def next_change(scope: Scope) -> Instant:
+        return scope.profile.windows[name][-need] + within if holds(scope) else 0
+
+    return _Counted(holds, next_change, count)
+
+
+def _bucketed(name: str, need: int, within: int) -> _Counted:
+    width = bucket_width(within)
+
+    def count(scope: Scope) -> int:
+        return count_buckets(scope.profile.windows.get(name, []), scope.now - within, width)
+
+    def next_change(scope: Scope) -> Instant:
+        if count(scope) < need:
+            return 0
+        cells, after = scope.profile.windows[name], scope.now - within
+        return next(start for start in cells[::2] if start + width > after) + width + within
+
+    return _Counted(lambda scope: count(scope) >= need, next_change, count)
+
+
+def _idle(condition: Idle, words: Vocabulary) -> Compiled:
+    tracker = words.trackers.of(condition.events)
+    tracker.remembers_last = True
+    name, length = tracker.name, condition.length
+    text = f"no {describe(condition.events)} for {format_duration(length)}"
+
+    def holds(scope: Scope) -> bool:
+        last = scope.profile.last.get(name)
+        return last is not None and scope.now - last >= length
+
+    def next_change(scope: Scope) -> Instant:
+        last = scope.profile.last.get(name)
+        return last + length if last is not None and last + length > scope.now else 0
+
+    def explain(scope: Scope) -> list[Leaf]:
+        last = scope.profile.last.get(name)
+        return [Leaf(text, holds(scope), {"last": isoformat(last) if last is not None else None})]
+
+    return Compiled(holds, next_change, explain, _hears(condition.events), frozenset(), stages=False)
+
+
+def _score(condition: InBand | Level, words: Vocabulary) -> Compiled:
+    score = condition.score
+    value = words.value(score)
+    if isinstance(condition, Level):
+        least = condition.at_least
+        text = f"{score} at least {least:g}"
+
+        def holds(scope: Scope) -> bool:
+            return value(scope) >= least
+
+    else:
+        rank = words.band_rank(score, condition.band)
+        text = f"{score} in band {condition.band} or higher"
+
+        def holds(scope: Scope) -> bool:
+            state = scope.state.scores.get(score)
+            return state is not None and state.band >= rank
+
+    def explain(scope: Scope) -> list[Leaf]:
+        return [Leaf(text, holds(scope), {score: round(value(scope), 4)})]
+
+    hears = None if isinstance(condition, Level) else frozenset[str]()
+    return Compiled(holds, never, explain, hears, frozenset({score}), stages=False)
+
+
+def _stage(condition: InStage | Reached, words: Vocabulary) -> Compiled:
+    if isinstance(condition, InStage):
+        names = frozenset(condition.stages)
+        text = "stage is " + " or ".join(condition.stages)
+
+        def holds(scope: Scope) -> bool:
+            return scope.state.stage in names
+
+    else:
+        rank, rank_of = words.stage_rank(condition.stage), words.stage_rank
+        text = f"has reached stage {condition.stage}"
+
+        def holds(scope: Scope) -> bool:
+            return scope.state.high_water != "" and rank_of(scope.state.high_water) >= rank
+
+    def explain(scope: Scope) -> list[Leaf]:
+        return [Leaf(text, holds(scope), {"stage": scope.state.stage, "high_water": scope.state.high_water})]
+
+    return Compiled(holds, never, explain, frozenset(), frozenset(), stages=True)
+
+
+def _where(condition: Where, words: Vocabulary) -> Compiled:
+    text = condition.text
+
+    def explain(scope: Scope) -> list[Leaf]:
+        return words.explain(text, scope)
+
+    return Compiled(words.expression(text), never, explain, None, frozenset(), stages=True)
+
+
+def _not(inner: Compiled) -> Compiled:
+    ask = inner.holds
+
+    def holds(scope: Scope) -> Any:
+        answer = ask(scope)
+        return UNKNOWN if is_unknown(answer) else answer is not True
+
+    return inner._replace(holds=holds)
+
+
+def _several(parts: Sequence[Compiled], *, every: bool) -> Compiled:
+    asks = tuple(part.holds for part in parts)
+    decisive = not every  # the answer that settles it: one no for `all`, one yes for `any`
+
+    def holds(scope: Scope) -> Any:
+        unknown = False
+        for ask in asks:
+            answer = ask(scope)
+            if answer is decisive:
+                return decisive
+            unknown = unknown or (answer is not True and answer is not False)
+        return UNKNOWN if unknown else every
+
+    def next_change(scope: Scope) -> Instant:
+        return min((at for part in parts if (at := part.next_change(scope))), default=0)
+
+    def explain(scope: Scope) -> list[Leaf]:
+        return [leaf for part in parts for leaf in part.explain(scope)]
+
+    return Compiled(
+        holds,
+        next_change,
+        explain,
+        None if any(part.hears is None for part in parts) else frozenset().union(*(part.hears or () for part in parts)),
+        frozenset().union(*(part.scores for part in parts)),
+        any(part.stages for part in parts),
+    )

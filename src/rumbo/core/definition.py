@@ -1,0 +1,274 @@
+"""A journey as checked data: what `topology` makes of the author's YAML and `compile` turns into closures. It never runs anything.
+
+Every sugar form of the language becomes one of the few conditions here. Names of events are *folded* (`interaction.folded`);
+lengths of time are microseconds; expressions are source text that has already been checked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from rumbo.core.instant import DAY, Duration
+
+
+class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class EventTest(_Data, frozen=True):
+    """Which interactions: any of `names` (folded; none at all is any interaction), and `where` holds on them."""
+
+    names: tuple[str, ...] = ()
+    where: str | None = None
+    label: str = ""
+    """The names as the author wrote them, for people."""
+
+
+# Conditions -----------------------------------------------------------------------------------------------------------
+
+
+class Happened(_Data, frozen=True, tag="happened"):
+    """At least so many such interactions, in the customer's whole life or in (now - within, now]."""
+
+    events: EventTest
+    at_least: int = 1
+    within: Duration | None = None
+
+
+class Idle(_Data, frozen=True, tag="idle"):
+    """No such interaction for this long (and one before): true from the instant last + length on."""
+
+    events: EventTest
+    length: Duration
+
+
+class InBand(_Data, frozen=True, tag="band"):
+    """The score is in this band or a higher one."""
+
+    score: str
+    band: str
+
+
+class Level(_Data, frozen=True, tag="level"):
+    """The score's value, read now, is at least this."""
+
+    score: str
+    at_least: float
+
+
+class InStage(_Data, frozen=True, tag="stage"):
+    """The customer is in one of these stages now."""
+
+    stages: tuple[str, ...]
+
+
+class Reached(_Data, frozen=True, tag="reached"):
+    """The customer has been in this stage or a later one (high-water)."""
+
+    stage: str
+
+
+class Where(_Data, frozen=True, tag="where"):
+    """An expression over the interaction and the profile; unknown is no."""
+
+    text: str
+
+
+class All(_Data, frozen=True, tag="all"):
+    """Every one holds."""
+
+    of: tuple[Condition, ...]
+
+
+class AnyOf(_Data, frozen=True, tag="any"):
+    """At least one holds."""
+
+    of: tuple[Condition, ...]
+
+
+class Not(_Data, frozen=True, tag="not"):
+    """It does not hold; unknown stays unknown."""
+
+    of: Condition
+
+
+Condition: TypeAlias = Happened | Idle | InBand | Level | InStage | Reached | Where | All | AnyOf | Not
+
+
+# Scores ---------------------------------------------------------------------------------------------------------------
+
+
+class AtMost(_Data, frozen=True):
+    """At most so many awards in any window of this length (by event time)."""
+
+    count: int
+    within: Duration
+
+
+class Points(_Data, frozen=True):
+    """One rule of a score. `key` is stable across versions (the author's `id`, else made from the rule's own text).
+
+    `points` is a number or an expression over the interaction that gives one. `half_life` None is no decay.
+    """
+
+    key: str
+    events: EventTest
+    points: float | str
+    group: str = ""
+    half_life: Duration | None = None
+    when: Condition | None = None
+    once: bool = False
+    once_per: str | None = None
+    at_most: AtMost | None = None
+
+
+class Group(_Data, frozen=True):
+    """Rules that share a cap (applied on read, so that accumulation stays commutative)."""
+
+    name: str
+    cap: float | None = None
+    floor: float | None = None
+
+
+class Band(_Data, frozen=True):
+    """A named interval with hysteresis: entered at `enter` or more, left below `leave`."""
+
+    name: str
+    enter: float
+    leave: float
+
+
+class Score(_Data, frozen=True):
+    """total = clamp(floor, cap, sum over groups of clamp(group.floor, group.cap, sum of rules)). Bands from low to high."""
+
+    name: str
+    rules: tuple[Points, ...]
+    groups: tuple[Group, ...] = ()
+    bands: tuple[Band, ...] = ()
+    cap: float | None = None
+    floor: float | None = 0.0
+    min_delta: float | None = None
+    """Also emit when the value moved by this much since it was last emitted."""
+
+
+# Stages ---------------------------------------------------------------------------------------------------------------
+
+
+class Back(_Data, frozen=True):
+    """A move backwards that is allowed: to `stage` when it holds, not again within `cooldown`, not before `min_dwell`."""
+
+    stage: str
+    when: Condition
+    cooldown: Duration = DAY
+    min_dwell: Duration = 0
+
+
+class Stage(_Data, frozen=True):
+    """A place in the lifecycle.
+
+    A `side` stage (lapsed, churned) stands outside the order: it is entered from any ordered stage (or only from those in
+    `sources`) when `when` holds, and left when `until` holds, to the highest ordered stage whose `when` holds.
+    """
+
+    name: str
+    when: Condition | None = None
+    side: bool = False
+    sources: tuple[str, ...] = ()
+    until: Condition | None = None
+    back: tuple[Back, ...] = ()
+    stuck_after: Duration | None = None
+
+
+# Triggers -------------------------------------------------------------------------------------------------------------
+
+
+class OnEvent(_Data, frozen=True, tag="event"):
+    """Each such interaction."""
+
+    events: EventTest
+
+
+class OnCondition(_Data, frozen=True, tag="condition"):
+    """Each time that the condition becomes true (rising edge)."""
+
+    when: Condition
+
+
+class OnStage(_Data, frozen=True, tag="stage"):
+    """A stage entered or left."""
+
+    stage: str
+    change: Literal["entered", "left"] = "entered"
+
+
+class OnBand(_Data, frozen=True, tag="band"):
+    """A score's band entered from below, or left downwards."""
+
+    score: str
+    band: str
+    change: Literal["entered", "left"] = "entered"
+
+
+class Absence(_Data, frozen=True, tag="absence"):
+    """No such interaction within `length` after `since` (a stage entry, an interaction, or - None - its own last one)."""
+
+    of: EventTest
+    length: Duration
+    since: OnStage | EventTest | None = None
+
+
+On: TypeAlias = OnEvent | OnCondition | OnStage | OnBand | Absence
+
+
+class Choice(_Data, frozen=True, tag="choice"):
+    """A parameter that depends on the interaction: the case whose key equals the expression's value, else `otherwise`."""
+
+    by: str
+    cases: dict[str, Any]
+    otherwise: Any = None
+
+
+class Action(_Data, frozen=True):
+    """What is asked of downstream. `params` are copied out, each `Choice` resolved."""
+
+    kind: str
+    params: dict[str, Any] = {}
+    choices: dict[str, Choice] = {}
+    channel: str | None = None
+    purpose: str | None = None
+    expires_after: Duration | None = None
+    priority: int = 5
+
+
+class Trigger(_Data, frozen=True):
+    """When to act, and how.
+
+    `when` is a guard read at the firing instant. `again`: each time, once in the customer's life, or once for each entry
+    of the stage that an absence counts from. `cooldown` is the gate between two emissions.
+    """
+
+    id: str
+    on: On
+    action: Action
+    when: Condition | None = None
+    again: Literal["always", "once", "per_entry"] = "always"
+    cooldown: Duration | None = None
+    mode: Literal["live", "shadow"] = "live"
+
+
+class Journey(_Data, frozen=True):
+    """A whole definition: one per customer and journey id. `version` is `major.minor`; ids hang on the major only."""
+
+    id: str
+    version: str
+    scores: tuple[Score, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    allow_skip: bool = True
+
+    @property
+    def major(self) -> str:
+        """The part of the version that decision ids hang on."""
+        return self.version.split(".", 1)[0]

@@ -1,0 +1,88 @@
+"""What goes under `data` of each output, one struct a kind: the contract with downstream automation. It never decides anything.
+
+`schemas/` is written from these structs. Times are RFC 3339 text in UTC, lengths are seconds, ids are decision ids.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from rumbo.core.decision import Because, Gate
+
+Direction = Literal["forward", "backward", "aside", "return"]
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """What every output says: whose, by which definition, and why."""
+
+    customer: str
+    journey: str
+    version: str
+    because: Because
+
+
+class StageChanged(Output, frozen=True, kw_only=True):
+    """A move between two stages. `implied` steps fill the gap of a skip; `aside` and `return` enter and leave a side stage."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    direction: Direction
+    implied: bool = False
+    high_water: str
+    dwell_seconds: float
+
+
+class StageStuck(Output, frozen=True, kw_only=True):
+    """The customer has been in `stage` for longer than its `stuck_after`."""
+
+    stage: str
+    since: str
+    limit_seconds: float
+
+
+class Contributor(msgspec.Struct, frozen=True):
+    """One rule's share of a score now, and the last events that it came from (at most 3 ids)."""
+
+    rule: str
+    points_now: float
+    event_ids: tuple[str, ...] = ()
+
+
+class ScoreChanged(Output, frozen=True, kw_only=True):
+    """A band changed, or the value moved by the score's `min_delta`. `next_crossing_at` is when decay alone will leave the band."""
+
+    score: str
+    value: float
+    previous: float
+    band: str | None
+    previous_band: str | None
+    grade: str | None = None
+    contributors: tuple[Contributor, ...] = ()
+    next_crossing_at: str | None = None
+
+
+class ActionRequested(Output, frozen=True, kw_only=True):
+    """What is asked of downstream. `expires_at`: after that instant it must not be done any more."""
+
+    trigger: str
+    kind: str
+    channel: str | None = None
+    purpose: str | None = None
+    params: dict[str, Any] = {}
+    priority: int = 5
+    expires_at: str | None = None
+    stage: str | None = None
+    scores: dict[str, float] = {}
+
+
+class ActionSuppressed(ActionRequested, frozen=True, kw_only=True):
+    """An action that a gate held back: the recorded "no". `would_release_at`: when this gate alone would say yes."""
+
+    gate: Gate
+    detail: str
+    would_release_at: str | None = None
+
+
+Data = StageChanged | StageStuck | ScoreChanged | ActionRequested | ActionSuppressed

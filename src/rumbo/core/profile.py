@@ -1,0 +1,95 @@
+"""The profile: everything known about one customer, as one bounded record. It holds; `step` changes it. It never grows without a cap.
+
+Encoded as MessagePack arrays (field order is the format, so fields are only ever appended). Before it, in store and
+changelog, stand 8 bytes: the due instant of the next timer, so that the timer index is kept without decoding.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from rumbo.core.instant import Instant
+
+DUE_BYTES: Final = 8
+SEEN_CAP: Final = 64
+HISTORY_CAP: Final = 20
+
+
+class ScoreState(msgspec.Struct, array_like=True, gc=False):
+    """One score. `lanes`: accumulator (value, anchor) for each group and half-life; `rules`: the same for each rule, with the last event's id."""
+
+    lanes: dict[str, list[Any]] = {}
+    rules: dict[str, list[Any]] = {}
+    band: int = -1
+    """Index of the band entered last and not left; -1 below all."""
+    emitted: float = 0.0
+    """The value in the last `score.changed`."""
+    seen: dict[str, list[Any]] = {}
+    """For rules with `once_per` the values awarded, for rules with `at_most` the times: bounded by `SEEN_CAP`."""
+
+
+class JourneyState(msgspec.Struct, array_like=True):
+    """Where a customer is in one journey. Empty `stage`: not yet begun."""
+
+    stage: str = ""
+    high_water: str = ""
+    entered_at: Instant = 0
+    entry: str = ""
+    """What the current stage entry came from (an event's id or a due instant): the occurrence of rules that hang on it."""
+    history: list[tuple[str, Instant]] = []
+    scores: dict[str, ScoreState] = {}
+    fired: dict[str, Instant] = {}
+    """Trigger id -> when it was last emitted (cool-down, once)."""
+    held: dict[str, bool] = {}
+    """Triggers on a condition: present while it holds (rising edge)."""
+    since: dict[str, list[Any]] = {}
+    """Absence triggers: [start, occurrence] while they count."""
+    moved: dict[str, Instant] = {}
+    """Backward edges: when each was last taken."""
+    base: dict[str, int] = {}
+    """Latches cleared by a move backwards: counter value below which a stage's criterion does not count."""
+
+
+class Profile(msgspec.Struct, array_like=True):
+    """One customer. `timers` maps a timer's name to its due instant; `due` is the smallest (0: none)."""
+
+    customer: str
+    clock: Instant = 0
+    """The largest of the customer's event times and fired due times."""
+    first_seen: Instant = 0
+    events: int = 0
+    ring: bytes = b""
+    """The last event ids (8 bytes of hash and 2 of body each): a producer's repeat changes nothing."""
+    counters: dict[str, int] = {}
+    last: dict[str, Instant] = {}
+    windows: dict[str, list[Instant]] = {}
+    """The most recent event times that a window needs, ascending."""
+    traits: dict[str, Any] = {}
+    journeys: dict[str, JourneyState] = {}
+    timers: dict[str, Instant] = {}
+
+    @property
+    def due(self) -> Instant:
+        """When the next timer is due; 0 when there is none."""
+        return min(self.timers.values()) if self.timers else 0
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(Profile)
+
+
+def dump(profile: Profile) -> bytes:
+    """The profile as stored, without the due prefix."""
+    return _encoder.encode(profile)
+
+
+def load(value: bytes | memoryview) -> Profile:
+    """Read what `dump` wrote. Raises msgspec.ValidationError on anything else."""
+    return _decoder.decode(value)
+
+
+def stored(profile: Profile) -> bytes:
+    """The value of a profile in store and changelog: due instant (8 bytes, big endian), then the record."""
+    return profile.due.to_bytes(DUE_BYTES, "big") + _encoder.encode(profile)

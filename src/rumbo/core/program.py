@@ -1,0 +1,164 @@
+"""A topology's journeys, compiled: what `local` and `engine` drive. Bytes in, decisions and bytes out; no clock, no I/O.
+
+The order for one interaction: a producer's repeat changes nothing; the customer's timers due before it fire; the clock
+moves; what must be remembered is remembered; then each journey steps.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from rumbo.core import profile as record
+from rumbo.core.decision import Decision
+from rumbo.core.definition import Journey
+from rumbo.core.instant import Instant
+from rumbo.core.interaction import Interaction
+from rumbo.core.journey import JourneyMachine, Plan
+from rumbo.core.profile import JourneyState, Profile
+from rumbo.core.scope import Read, Turn
+from rumbo.core.score import ScoreMachine
+from rumbo.core.tracker import Update
+from rumbo.core.vocabulary import Words
+
+ID_BYTES: Final = 8
+RING_ENTRY: Final = 10
+"""8 bytes of the id's hash, 2 of the body's."""
+
+
+class Program:
+    """The compiled journeys of one topology.
+
+    Not for use by two threads at once. A profile handed in is updated in place; decisions come in the order decided.
+    """
+
+    def __init__(self, topology: str, journeys: Sequence[Journey], *, ring_size: int = 64) -> None:
+        words = Words()
+        self.topology, self.journeys = topology, tuple(journeys)
+        self._machines = tuple(JourneyMachine(topology, journey, words) for journey in journeys)
+        self._words, self._turn, self._ring = words, Turn(), ring_size * RING_ENTRY
+        self.stats: Counter[str] = Counter()
+        """What was met since it was last cleared: `duplicate`, `duplicate_conflict`, `late`, `timer`, `timer_unknown`."""
+        mentioned = set().union(*(machine.mentioned() for machine in self._machines), words.trackers.names())
+        self._plans = {name: self._plan(name) for name in sorted(mentioned)}
+        self._other = self._plan("")
+        self._timers = {name: machine for machine in self._machines for name in machine.timers}
+
+    def _plan(self, name: str) -> _Plan:
+        journeys = tuple((machine, machine.plan(name)) for machine in self._machines)
+        return _Plan(self._words.trackers.listening(name), journeys)
+
+    def scores(self, journey: str) -> dict[str, ScoreMachine]:
+        """The score machines of one journey; none where the topology no longer has it."""
+        return next((machine.scores for machine in self._machines if machine.id == journey), {})
+
+    def load(self, customer: str, value: bytes | None) -> Profile:
+        """The profile that `dump` wrote, or a new one."""
+        return Profile(customer) if value is None else record.load(value)
+
+    def dump(self, profile: Profile) -> bytes:
+        """The profile as stored, without the due prefix (`core.profile.stored` writes both)."""
+        return record.dump(profile)
+
+    def advance(self, profile: Profile, event: Interaction) -> list[Decision]:
+        """Step one interaction of this customer."""
+        if self._repeats(profile, event):
+            return []
+        turn, at = self._turn, event.at
+        out = turn.out = []
+        if profile.timers and profile.due < at:
+            self._fire(profile, at - 1)
+        self._clock(profile, at)
+        turn.sees(profile, event, at)
+        if self._words.traits:
+            self._learn(profile, event)
+        plan = self._plans.get(event.key, self._other)
+        states = profile.journeys
+        for machine, todo in plan.journeys:
+            state = turn.state = states.get(machine.id) or self._begin(turn, machine)
+            if state.held and todo.watches:
+                machine.before(turn, todo)
+        for where, update in plan.updates:
+            if where is None or where(turn) is True:
+                update(profile, at)
+        for machine, todo in plan.journeys:
+            turn.state = states[machine.id]
+            machine.hear(turn, todo)
+        return out
+
+    def _clock(self, profile: Profile, at: Instant) -> None:
+        if at >= profile.clock:
+            profile.clock = at
+        else:
+            self.stats["late"] += 1
+        if not profile.events or at < profile.first_seen:
+            profile.first_seen = at
+        profile.events += 1
+
+    def _begin(self, turn: Turn, machine: JourneyMachine) -> JourneyState:
+        state = turn.profile.journeys[machine.id] = machine.begin(turn)
+        return state
+
+    def fire(self, profile: Profile, clock: Instant) -> list[Decision]:
+        """Fire every timer of this customer due at or before `clock`, in due order."""
+        out = self._turn.out = []
+        self._fire(profile, clock)
+        return out
+
+    def _fire(self, profile: Profile, clock: Instant) -> None:
+        timers, turn = profile.timers, self._turn
+        while timers:
+            name, due = min(timers.items(), key=_due_order)
+            if due > clock:
+                return
+            del timers[name]
+            machine = self._timers.get(name)
+            state = profile.journeys.get(machine.id) if machine is not None else None
+            if machine is None or state is None:
+                self.stats["timer_unknown"] += 1  # its rule went with an older version
+                continue
+            profile.clock = max(profile.clock, due)
+            turn.sees(profile, None, due)
+            turn.state = state
+            self.stats["timer"] += 1
+            machine.fire(turn, name)
+
+    def _repeats(self, profile: Profile, event: Interaction) -> bool:
+        """Whether this id is among the last ones; if not, it is now."""
+        digest = blake2b(event.id.encode(), digest_size=ID_BYTES).digest()
+        body = (crc32(event.properties_raw, event.at & 0xFFFFFFFF) & 0xFFFF).to_bytes(2, "big")
+        ring = profile.ring
+        found = ring.find(digest)
+        while found >= 0 and found % RING_ENTRY:
+            found = ring.find(digest, found + 1)
+        if found >= 0:
+            same = ring[found + ID_BYTES : found + RING_ENTRY] == body
+            self.stats["duplicate" if same else "duplicate_conflict"] += 1
+            return True
+        profile.ring = (ring + digest + body)[-self._ring :]
+        return False
+
+    def _learn(self, profile: Profile, event: Interaction) -> None:
+        """Keep the traits that some rule reads: the latest by event time, never an anonymous visitor's over a known one's."""
+        if len(event.traits_raw) <= len(b"{}"):
+            return
+        said, known = event.traits, profile.traits
+        for name in self._words.traits:
+            if name in said:
+                old = known.get(name)
+                if old is None or (not event.anonymous, event.at) >= (not old[2], old[1]):
+                    known[name] = [said[name], event.at, event.anonymous]
+
+
+class _Plan(NamedTuple):
+    """What one event name makes the whole topology do."""
+
+    updates: tuple[tuple[Read | None, Update], ...]
+    journeys: tuple[tuple[JourneyMachine, Plan], ...]
+
+
+def _due_order(timer: tuple[str, Instant]) -> tuple[Instant, str]:
+    return timer[1], timer[0]

@@ -1,0 +1,65 @@
+"""What a condition can see: the profile, one journey's state, the interaction (none when a timer fires) and the customer's clock.
+
+It never changes what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rumbo.core.decision import Cause
+from rumbo.core.instant import Instant, isoformat
+from rumbo.core.interaction import Interaction
+from rumbo.core.profile import JourneyState, Profile
+
+Read = Callable[["Scope"], Any]
+"""A compiled expression or condition: its value here, or unknown."""
+
+
+class Scope:
+    """What is seen while one input is stepped. `now` is the customer's clock; `at` the decision's own instant."""
+
+    __slots__ = ("_cause", "at", "event", "now", "profile", "state")
+
+    profile: Profile
+    state: JourneyState
+    event: Interaction | None
+    now: Instant
+    at: Instant
+    _cause: Cause | None
+
+    def sees(self, profile: Profile, event: Interaction | None, at: Instant) -> None:
+        """Turn to another input: an interaction, or (None) the timer due at `at`."""
+        self.profile = profile
+        self.event = event
+        self.now = profile.clock
+        self.at = at
+        self._cause = None
+
+    @property
+    def occurrence(self) -> str:
+        """What an id hangs on: the interaction's id, or the due instant."""
+        return self.event.id if self.event is not None else f"due {isoformat(self.at)}"
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """The interaction as decisions quote it; none when a timer fires."""
+        event = self.event
+        if event is None:
+            return ()
+        if self._cause is None:
+            self._cause = Cause(event.id, event.name, isoformat(event.at), event.topic, event.partition, event.offset)
+        return (self._cause,)
+
+
+class Turn(Scope):
+    """A scope that is being stepped: what was decided so far, and the triggers that a move or a band has called."""
+
+    __slots__ = ("called", "out")
+
+    def __init__(self) -> None:
+        self.out: list[Any] = []
+        """Decisions, in the order decided."""
+        self.called: list[Any] = []
+        """Triggers to fire at the end of the step, in the order of the definition."""

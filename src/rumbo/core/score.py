@@ -1,0 +1,237 @@
+"""Lead scores: points that decay, caps on read, bands with hysteresis, and the exact instant of the downward crossing.
+
+Exponential accumulators (value v, anchor a) hold the past in O(1): an award of p points at t adds p * 2^(-(a-t)/H) at the
+anchor, so the order of arrival does not matter and two accumulators merge by addition (the forward-decay form of Cormode,
+Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009). It decides bands; what is emitted is `step`'s work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil, log2
+from typing import Final, NamedTuple
+
+from rumbo.core.condition import Compiled
+from rumbo.core.definition import Points, Score
+from rumbo.core.instant import DAY, MINUTE, Duration, Instant
+from rumbo.core.outputs import Contributor
+from rumbo.core.profile import SEEN_CAP, ScoreState
+from rumbo.core.scope import Read, Scope
+
+HORIZON: Final = 3650 * DAY
+"""A crossing later than this is not looked for."""
+CONTRIBUTORS: Final = 5
+
+
+def decayed(value: float, anchor: Instant, now: Instant, half_life: Duration | None) -> float:
+    """An accumulator read at `now`: v * 2^(-(now - a)/H); undecayed where there is no half-life."""
+    if half_life is None or now == anchor:
+        return value
+    return value * float(2.0 ** ((anchor - now) / half_life))
+
+
+def add(lane: list[float | int], points: float, at: Instant, half_life: Duration | None) -> None:
+    """Award points at `at`, in any order of arrival. The anchor is the latest instant seen."""
+    value, anchor = lane[0], lane[1]
+    if half_life is None:
+        lane[0] = value + points
+        if at > anchor:
+            lane[1] = at
+    elif at >= anchor:
+        lane[0] = value * 2.0 ** ((anchor - at) / half_life) + points
+        lane[1] = at
+    else:
+        lane[0] = value + points * 2.0 ** ((at - anchor) / half_life)
+
+
+def crossing(value: float, anchor: Instant, threshold: float, half_life: Duration) -> Instant:
+    """The instant at which a decaying value falls to `threshold`: t0 + H * log2(S/theta), rounded up to the microsecond."""
+    return anchor + ceil(half_life * log2(value / threshold))
+
+
+class Award(NamedTuple):
+    """One rule, compiled."""
+
+    rule: Points
+    lane: str
+    where: Read | None
+    when: Compiled | None
+    points: Callable[[Scope], float | None]
+    key: Read | None
+    """The value of `once_per`."""
+
+
+class Lane(NamedTuple):
+    """The accumulator of one group and half-life."""
+
+    name: str
+    group: str
+    half_life: Duration | None
+
+
+def lane_name(rule: Points) -> str:
+    """Rules of one group and one half-life share an accumulator."""
+    return f"{rule.group}/{rule.half_life}"
+
+
+class ScoreMachine:
+    """One score of one journey, compiled: award, read, band, next crossing."""
+
+    def __init__(self, score: Score) -> None:
+        self.score, self.name, self.bands = score, score.name, score.bands
+        self.enter = tuple(band.enter for band in score.bands)
+        self.leave = tuple(band.leave for band in score.bands)
+        self.lanes = {lane_name(rule): Lane(lane_name(rule), rule.group, rule.half_life) for rule in score.rules}
+        self._half_lives = {rule.key: rule.half_life for rule in score.rules}
+        self._limits = {group.name: (group.floor, group.cap) for group in score.groups}
+        self._floor, self._cap = score.floor, score.cap
+        plain = len(self.lanes) == 1 and all(group.cap is None and group.floor is None for group in score.groups)
+        self._single = next(iter(self.lanes.values())) if plain else None
+
+    def award(self, state: ScoreState, award: Award, scope: Scope) -> float:
+        """Give one rule its points if it is due any; the points given (0 for none)."""
+        event = scope.event
+        assert event is not None  # noqa: S101  awards come from interactions only
+        if (award.where is not None and award.where(scope) is not True) or (
+            award.when is not None and award.when.holds(scope) is not True
+        ):
+            return 0.0
+        points = award.points(scope)
+        if not points or not _allowed(state, award, scope):
+            return 0.0
+        rule, at = award.rule, event.at
+        lane = state.lanes.get(award.lane)
+        if lane is None:
+            state.lanes[award.lane] = [points, at]
+        else:
+            add(lane, points, at, rule.half_life)
+        own = state.rules.get(rule.key)
+        if own is None:
+            state.rules[rule.key] = [points, at, event.id]
+        else:
+            add(own, points, at, rule.half_life)
+            own[2] = event.id
+        return points
+
+    def value(self, state: ScoreState, now: Instant) -> float:
+        """The total, read at `now`: clamp(floor, cap, sum over groups of clamp(floor_g, cap_g, sum of lanes))."""
+        if self._single is not None:
+            lane = state.lanes.get(self._single.name)
+            total = decayed(lane[0], lane[1], now, self._single.half_life) if lane is not None else 0.0
+        else:
+            total = self._grouped(state, now)
+        if self._floor is not None and total < self._floor:
+            return self._floor
+        return self._cap if self._cap is not None and total > self._cap else total
+
+    def _grouped(self, state: ScoreState, now: Instant) -> float:
+        groups: dict[str, float] = {}
+        for name, lane in self.lanes.items():
+            found = state.lanes.get(name)
+            if found is not None:
+                value = decayed(found[0], found[1], now, lane.half_life)
+                groups[lane.group] = groups.get(lane.group, 0.0) + value
+        return sum(_clamp(value, *self._limits.get(group, (None, None))) for group, value in groups.items())
+
+    def band(self, current: int, value: float) -> int:
+        """The band after a read: upwards at `enter`, downwards below `leave` (hysteresis)."""
+        enter, leave = self.enter, self.leave
+        top = len(enter) - 1
+        while top > current and value < enter[top]:
+            top -= 1
+        if top > current:
+            return top
+        while current >= 0 and value < leave[current]:
+            current -= 1
+        return current
+
+    def falls_at(self, state: ScoreState, now: Instant) -> Instant:
+        """When time alone takes the score below the band it is in; 0 for never. Exact where one accumulator counts, else bisected."""
+        if state.band < 0 or (threshold := self.leave[state.band]) <= (self._floor or 0.0):
+            return 0
+        value = self.value(state, now)
+        if value < threshold:
+            return now
+        lane = self._alone(state, now, value)
+        if lane is not None:
+            found = state.lanes[lane.name]
+            return 0 if lane.half_life is None else max(crossing(found[0], found[1], threshold, lane.half_life), now)
+        return self._search(state, now, threshold)
+
+    def _alone(self, state: ScoreState, now: Instant, total: float) -> Lane | None:
+        """The one lane that makes the total, if no cap binds."""
+        used = [lane for name, lane in self.lanes.items() if name in state.lanes and state.lanes[name][0]]
+        if len(used) != 1:
+            return None
+        found = state.lanes[used[0].name]
+        return used[0] if decayed(found[0], found[1], now, used[0].half_life) == total else None
+
+    def _search(self, state: ScoreState, now: Instant, threshold: float) -> Instant:
+        """First instant below the threshold: exact to the microsecond on a falling total.
+
+        Negative points that decay make a total that is not monotone; then a dip shorter than the scan's step may be missed.
+        """
+        shortest = min((lane.half_life for lane in self.lanes.values() if lane.half_life), default=0)
+        if not shortest:
+            return 0
+        step, low = max(shortest // 8, MINUTE), now
+        high = low + step
+        while self.value(state, high) >= threshold:
+            low, high = high, high + step
+            step *= 2 if self._falling(state) else 1
+            if high - now > HORIZON:
+                return 0
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.value(state, middle) >= threshold else (low, middle)
+        return high
+
+    def _falling(self, state: ScoreState) -> bool:
+        return all(lane[0] >= 0 for lane in state.lanes.values())
+
+    def contributors(self, state: ScoreState, now: Instant) -> tuple[Contributor, ...]:
+        """The rules that make the score now, the largest first."""
+        rules = (
+            (key, decayed(own[0], own[1], now, self._half_lives.get(key)), own[2]) for key, own in state.rules.items()
+        )
+        best = sorted(rules, key=lambda each: (-abs(each[1]), each[0]))[:CONTRIBUTORS]
+        return tuple(Contributor(key, round(points, 4), (event,)) for key, points, event in best)
+
+    def band_name(self, index: int) -> str | None:
+        """The name of a band by its index; None below all."""
+        return self.bands[index].name if index >= 0 else None
+
+
+def _clamp(value: float, low: float | None, high: float | None) -> float:
+    if low is not None and value < low:
+        return low
+    return high if high is not None and value > high else value
+
+
+def _allowed(state: ScoreState, award: Award, scope: Scope) -> bool:
+    """Whether `once`, `once_per` and `at_most` let this award through; remembers that it was given."""
+    rule, event = award.rule, scope.event
+    assert event is not None  # noqa: S101  awards come from interactions only
+    if rule.once and rule.key in state.rules:
+        return False
+    if award.key is not None:
+        return _first_for(state, rule.key, award.key(scope))
+    if rule.at_most is not None:
+        times = state.seen.setdefault(rule.key, [])
+        after = event.at - rule.at_most.within
+        recent = [at for at in times if at > after]
+        if sum(1 for at in recent if at <= event.at) >= rule.at_most.count:
+            return False
+        state.seen[rule.key] = sorted([*recent, event.at])[-SEEN_CAP:]
+    return True
+
+
+def _first_for(state: ScoreState, key: str, value: object) -> bool:
+    """Whether this value is new to the rule. An unknown value is a value of its own: it counts once."""
+    text = str(value)[:128]
+    seen = state.seen.setdefault(key, [])
+    if text in seen:
+        return False
+    seen.append(text)
+    del seen[:-SEEN_CAP]
+    return True

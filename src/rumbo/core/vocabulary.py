@@ -1,0 +1,202 @@
+"""The names of the expression language and what they read: the interaction, the profile, the journey's state. It never changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from rumbo.core.condition import Vocabulary
+from rumbo.core.decision import Leaf
+from rumbo.core.definition import EventTest, Journey
+from rumbo.core.expression import UNKNOWN, compile_expression, explain, parse
+from rumbo.core.instant import Duration, to_datetime
+from rumbo.core.interaction import folded
+from rumbo.core.scope import Read, Scope
+from rumbo.core.score import ScoreMachine
+from rumbo.core.tracker import Trackers
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+EVENT_FIELDS: Final = ("id", "name", "customer", "account", "anonymous", "time")
+SECTIONS: Final = ("properties", "context", "traits")
+
+
+class Words:
+    """Names that mean the same in every journey of a topology; `vocabulary` adds those of one journey."""
+
+    def __init__(self) -> None:
+        self.resolver = _Resolver(self, None)
+        self.trackers = Trackers(lambda text: compile_expression(parse(text), self.resolver))
+        self.traits: set[str] = set()
+        """The customer's traits that some rule reads: no other is kept."""
+
+    def vocabulary(self, journey: Journey, scores: Mapping[str, ScoreMachine]) -> Vocabulary:
+        """Everything a condition of this journey can name."""
+        resolver = _Resolver(self, _Journey(journey, scores))
+        known = resolver.journey
+        assert known is not None  # noqa: S101  made in the line above
+
+        def explained(text: str, scope: Scope) -> list[Leaf]:
+            found = explain(parse(text), resolver, scope)
+            return [Leaf(leaf.text, leaf.holds, leaf.saw) for leaf in found.leaves]
+
+        return Vocabulary(
+            trackers=self.trackers,
+            expression=lambda text: compile_expression(parse(text), resolver),
+            explain=explained,
+            value=known.value,
+            band_rank=known.band_rank,
+            stage_rank=known.stage_rank,
+        )
+
+
+class _Journey:
+    """The scores and stages of one journey, by name."""
+
+    def __init__(self, journey: Journey, scores: Mapping[str, ScoreMachine]) -> None:
+        self._scores = scores
+        self._ranks = {stage.name: rank for rank, stage in enumerate(each for each in journey.stages if not each.side)}
+
+    def value(self, score: str) -> Callable[[Scope], float]:
+        machine = self._scores[score]
+
+        def read(scope: Scope) -> float:
+            state = scope.state.scores.get(score)
+            return machine.value(state, scope.now) if state is not None else 0.0
+
+        return read
+
+    def band(self, score: str) -> Callable[[Scope], str]:
+        machine = self._scores[score]
+
+        def read(scope: Scope) -> str:
+            state = scope.state.scores.get(score)
+            return (machine.band_name(state.band) if state is not None else None) or ""
+
+        return read
+
+    def band_rank(self, score: str, band: str) -> int:
+        return next(rank for rank, each in enumerate(self._scores[score].bands) if each.name == band)
+
+    def stage_rank(self, stage: str) -> int:
+        return self._ranks.get(stage, -1)
+
+    def entered(self, stage: str) -> Callable[[Scope], bool]:
+        rank = self.stage_rank(stage)
+        return lambda scope: self._ranks.get(scope.state.high_water, -1) >= rank
+
+
+class _Resolver:
+    """What a field path or a host function reads."""
+
+    def __init__(self, words: Words, journey: _Journey | None) -> None:
+        self._words, self.journey = words, journey
+
+    def field(self, path: tuple[str, ...]) -> Read:
+        """The reader of a path: `event.properties.total`, `traits.plan`, `stage`."""
+        match path:
+            case ("event", section, *rest) if section in SECTIONS:
+                return _section(section, tuple(rest))
+            case ("event", "time"):
+                return lambda scope: UNKNOWN if scope.event is None else to_datetime(scope.event.at)
+            case ("event", name) if name in EVENT_FIELDS:
+                return _attribute(name)
+            case ("traits", name, *rest):
+                self._words.traits.add(name)
+                return _trait(name, tuple(rest))
+            case ("stage",):
+                return lambda scope: scope.state.stage
+            case _:
+                raise LookupError(f"{'.'.join(path)} is not a name that Rumbo knows")
+
+    def function(self, name: str, args: tuple[Any, ...]) -> Read:
+        """The reader of a host function with literal arguments: `count('Order Completed', duration('7d'))`."""
+        match name, args:
+            case "count", (str() as event, *window):
+                return self._count(event, window[0] if window else None)
+            case "idle", (str() as event,):
+                return self._idle(event)
+            case "score", (str() as score,) if self.journey is not None:
+                return self.journey.value(score)
+            case "band", (str() as score,) if self.journey is not None:
+                return self.journey.band(score)
+            case "entered", (str() as stage,) if self.journey is not None:
+                return self.journey.entered(stage)
+            case _:
+                raise LookupError(f"{name} with these arguments is not a function that Rumbo knows")
+
+    def _count(self, event: str, window: timedelta | None) -> Read:
+        tracker = self._words.trackers.of(EventTest(names=(folded(event),)))
+        if window is None:
+            tracker.counts = True
+            name = tracker.name
+            return lambda scope: scope.profile.counters.get(name, 0)
+        within: Duration = window // _MICROSECOND
+        tracker.window(COUNT_LIMIT, within)
+        name = tracker.name
+
+        def read(scope: Scope) -> int:
+            after = scope.now - within
+            return sum(1 for at in scope.profile.windows.get(name, ()) if at > after)
+
+        return read
+
+    def _idle(self, event: str) -> Read:
+        tracker = self._words.trackers.of(EventTest(names=(folded(event),)))
+        tracker.remembers_last = True
+        name = tracker.name
+
+        def read(scope: Scope) -> Any:
+            last = scope.profile.last.get(name)
+            return UNKNOWN if last is None else timedelta(microseconds=scope.now - last)
+
+        return read
+
+
+COUNT_LIMIT: Final = 64
+"""`count(event, window)` counts exactly up to here, and stays here beyond."""
+
+
+def _attribute(name: str) -> Read:
+    def read(scope: Scope) -> Any:
+        event = scope.event
+        if event is None:
+            return UNKNOWN
+        found = getattr(event, name)
+        return UNKNOWN if found is None else found
+
+    return read
+
+
+def _section(section: str, rest: tuple[str, ...]) -> Read:
+    if len(rest) == 1:
+        only = rest[0]
+
+        def read_one(scope: Scope) -> Any:
+            event = scope.event
+            return UNKNOWN if event is None else getattr(event, section).get(only, UNKNOWN)
+
+        return read_one
+
+    def read(scope: Scope) -> Any:
+        event = scope.event
+        return UNKNOWN if event is None else _walk(getattr(event, section), rest)
+
+    return read
+
+
+def _trait(name: str, rest: tuple[str, ...]) -> Read:
+    def read(scope: Scope) -> Any:
+        found = scope.profile.traits.get(name)
+        return UNKNOWN if found is None else _walk(found[0], rest)
+
+    return read
+
+
+def _walk(found: Any, rest: tuple[str, ...]) -> Any:
+    for name in rest:
+        if not isinstance(found, dict) or name not in found:
+            return UNKNOWN
+        found = found[name]
+    return found

@@ -1,0 +1,133 @@
+"""Triggers that wait: for an absence to be complete, or for a condition to become true. Timers are armed lazily and checked when due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rumbo.core.scope import Turn
+from rumbo.core.tracker import passes
+from rumbo.core.trigger import AbsenceMachine, TriggerMachine
+
+
+class Waiting:
+    """The absences and the rising edges of one journey."""
+
+    def __init__(self, journey: str, triggers: tuple[TriggerMachine, ...]) -> None:
+        self._journey = journey
+        self.absences = tuple(each for each in triggers if isinstance(each, AbsenceMachine))
+        self.watches = tuple(each for each in triggers if each.condition is not None)
+
+    def absences_on(self, key: str) -> tuple[AbsenceMachine, ...]:
+        """The absences that an interaction of this name starts or ends."""
+        return tuple(
+            each
+            for each in self.absences
+            if _named(each.of.names, key) or (each.since_event is not None and _named(each.since_event.names, key))
+        )
+
+    def watches_on(self, key: str) -> tuple[TriggerMachine, ...]:
+        """The conditions that an interaction of this name can change."""
+        heard = ((each, each.condition.hears) for each in self.watches if each.condition is not None)
+        return tuple(each for each, hears in heard if hears is None or key in hears)
+
+    def mentioned(self) -> set[str]:
+        """Every event name that some waiting trigger listens to by name."""
+        found = {name for each in self.watches if each.condition is not None for name in each.condition.hears or ()}
+        for each in self.absences:
+            found |= {*each.of.names, *(each.since_event.names if each.since_event is not None else ())}
+        return found
+
+    def before(self, turn: Turn, watches: tuple[TriggerMachine, ...]) -> None:
+        """Forget conditions that time has made false since they last held: their next rise counts again."""
+        held = turn.state.held
+        for each in watches:
+            if each.id in held and each.condition is not None and each.condition.holds(turn) is not True:
+                del held[each.id]
+
+    def watch(self, turn: Turn, watches: tuple[TriggerMachine, ...]) -> None:
+        """Call the triggers whose condition has become true, and look again when time alone may change it."""
+        held, timers = turn.state.held, turn.profile.timers
+        for each in watches:
+            if each.condition is None:
+                continue
+            if each.condition.holds(turn) is not True:
+                held.pop(each.id, None)
+            elif each.id not in held:
+                held[each.id] = True
+                turn.called.append(each)
+            due, name = each.condition.next_change(turn), self._watch_timer(each)
+            if due > turn.now:
+                timers[name] = min(due, timers.get(name, due))
+
+    def hear(self, turn: Turn, absences: tuple[AbsenceMachine, ...]) -> None:
+        """Start and end what this interaction starts and ends."""
+        event = turn.event
+        if event is None:
+            return
+        for each in absences:
+            if passes(each.of, each.of_where, event.key, turn):
+                self._came(turn, each)
+            since = each.since_event
+            if since is not None and passes(since, each.since_where, event.key, turn):
+                self._start(turn, each)
+
+    def _came(self, turn: Turn, each: AbsenceMachine) -> None:
+        """What an absence waits for has come."""
+        state, timers, name = turn.state, turn.profile.timers, self._absence_timer(each)
+        event = turn.event
+        if event is None:
+            return
+        if each.counts_from_itself:  # it counts from its own last one; a later due is found when the timer fires
+            if event.at >= state.since.get(each.id, (0,))[0]:
+                state.since[each.id] = [event.at, event.id]
+            timers.setdefault(name, event.at + each.length)
+        elif each.id in state.since and event.at > state.since[each.id][0]:
+            del state.since[each.id]
+            timers.pop(name, None)
+
+    def _start(self, turn: Turn, each: AbsenceMachine) -> None:
+        if each.id not in turn.state.since:
+            turn.state.since[each.id] = [turn.at, turn.occurrence]
+            turn.profile.timers[self._absence_timer(each)] = turn.at + each.length
+
+    def stage_changed(self, turn: Turn, stage: str, change: str) -> None:
+        """Absences that count from a stage begin anew with each entry."""
+        for each in self.absences:
+            if each.since_stage == (stage, change):
+                turn.state.since.pop(each.id, None)
+                self._start(turn, each)
+
+    def timers(self) -> dict[str, Callable[[Turn], bool]]:
+        """A handler for each timer; none of them moves a stage."""
+        absences = {self._absence_timer(each): self._absent(each) for each in self.absences}
+        return absences | {self._watch_timer(each): self._look(each) for each in self.watches}
+
+    def _absent(self, each: AbsenceMachine) -> Callable[[Turn], bool]:
+        def fire(turn: Turn) -> bool:
+            counted = turn.state.since.get(each.id)
+            if counted is not None:
+                due = counted[0] + each.length
+                if due > turn.now:
+                    turn.profile.timers[self._absence_timer(each)] = due
+                else:
+                    turn.called.append(each)
+            return False
+
+        return fire
+
+    def _look(self, each: TriggerMachine) -> Callable[[Turn], bool]:
+        def fire(turn: Turn) -> bool:
+            self.watch(turn, (each,))
+            return False
+
+        return fire
+
+    def _absence_timer(self, each: AbsenceMachine) -> str:
+        return f"absent:{self._journey}:{each.id}"
+
+    def _watch_timer(self, each: TriggerMachine) -> str:
+        return f"watch:{self._journey}:{each.id}"
+
+
+def _named(names: tuple[str, ...], key: str) -> bool:
+    return not names or key in names

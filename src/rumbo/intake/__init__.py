@@ -1,0 +1,90 @@
+"""Intake: raw records to interactions, or to rejects with a reason. Strict about what could mislead, forgiving about habits.
+
+It never raises on any bytes, never decides anything about a customer, and never reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from rumbo.core.instant import isoformat
+from rumbo.core.interaction import Interaction
+from rumbo.intake.cloudevents import read_binary, read_structured
+from rumbo.intake.flat import read_flat
+from rumbo.intake.record import RawRecord, Record, from_line
+from rumbo.intake.reject import Reason, Reject, dead_letter, printable
+from rumbo.intake.segment import read_segment
+from rumbo.intake.source import FlatMap, Format, SourceFormat
+from rumbo.intake.text import refused, without_mark
+
+__all__ = [
+    "SKIP", "FlatMap", "Format", "RawRecord", "Reader", "Reason", "Record", "Reject", "Skip", "SourceFormat", "dead_letter",
+    "from_line", "inspect", "printable", "reader",
+]  # fmt: skip
+
+
+class Skip:
+    """A record that asks for nothing: a tombstone."""
+
+
+SKIP: Final = Skip()
+
+Reader = Callable[[RawRecord], Interaction | Reject | Skip]
+_Read = Callable[[bytes, RawRecord, SourceFormat, list[str]], Interaction | Reject]
+
+
+def reader(source: SourceFormat) -> Reader:
+    """A function that reads this source's records."""
+    fixed: _Read | None = {"segment": read_segment, "flat": read_flat}.get(source.format)
+    age = source.max_age
+
+    def read(record: RawRecord) -> Interaction | Reject | Skip:
+        value = record.value
+        if value is None:
+            return SKIP
+        bad = refused(value, source)
+        if bad is not None:
+            return bad
+        flags: list[str] = []
+        if value[0] == 0xEF:  # noqa: PLR2004  the first byte of a byte-order mark
+            value = without_mark(value, flags)
+        made = (fixed or _detect(value, record))(value, record, source, flags)
+        if age is not None and type(made) is Interaction and record.timestamp * 1000 - made.at > age:
+            return Reject("too_old", f"{isoformat(made.at)} is older than the source's max_age")
+        return made
+
+    return read
+
+
+def _detect(value: bytes, record: RawRecord) -> _Read:
+    """The format that a record shows, without configuration: headers first, then the envelope's own marks."""
+    for name, said in record.headers or ():
+        lower = name.lower()
+        if lower == "content-type" and said is not None and said.startswith(b"application/cloudevents"):
+            return read_structured
+        if lower in {"ce_specversion", "ce_type", "ce_id"} and said is not None:
+            return read_binary
+    return read_structured if b'"specversion"' in value and b'"type"' in value else read_segment
+
+
+def inspect(record: RawRecord, source: SourceFormat) -> dict[str, Any]:
+    """What intake makes of a record, for people: the interaction's parts, or what was put aside and why."""
+    read = reader(source)(record)
+    if isinstance(read, Skip):
+        return {"skipped": "a tombstone (null value) asks for nothing"}
+    if isinstance(read, Reject):
+        return {"rejected": read.reason, "detail": printable(read.detail), "path": read.path}
+    return {
+        "customer": read.customer,
+        "name": read.name,
+        "id": read.id,
+        "time": isoformat(read.at),
+        "properties": read.properties,
+        "context": read.context,
+        "traits": read.traits,
+        "account": read.account,
+        "anonymous": read.anonymous,
+        "format": read.format,
+        "coerced": list(read.flags),
+    }

@@ -1,0 +1,106 @@
+"""Runs a topology's examples on a virtual clock: what was promised against what the core decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from rumbo.core.decision import Decision
+from rumbo.core.instant import format_duration
+from rumbo.core.interaction import Interaction, folded
+from rumbo.core.outputs import ActionRequested, ActionSuppressed, ScoreChanged, StageChanged, StageStuck
+from rumbo.local.run import Local
+from rumbo.topology import Example, Expectation, Topology
+
+_ALWAYS = frozenset({"action", "suppressed"})
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One example's result: what is missing of what was promised, and what came besides."""
+
+    example: Example
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Everything promised came, and nothing else of the kinds compared."""
+        return not self.missing and not self.extra
+
+
+def run_example(topology: Topology, example: Example) -> Outcome:
+    """Run one. `then` is complete for actions and suppressions; other kinds are compared only where the example names one."""
+    local = Local(topology)
+    decisions: list[Decision] = []
+    for at, _ in sorted(enumerate(example.given), key=lambda each: each[1].after):
+        decisions += local.step(_interaction(example, at))
+    decisions += local.until(example.start + example.until)
+    compared = _ALWAYS | {each.kind for each in example.then}
+    came = [
+        seen for decision in decisions if (seen := _seen(decision, example)) is not None and seen[0].kind in compared
+    ]
+    missing: list[str] = []
+    for promised in example.then:
+        match = next((seen for seen in came if _fits(promised, seen[0])), None)
+        if match is None:
+            missing.append(describe(promised) + _instead(promised, came))
+        else:
+            came.remove(match)
+    return Outcome(example, tuple(missing), tuple(f"{describe(seen)} {why}" for seen, why in came))
+
+
+def run_examples(topology: Topology, examples: Iterable[Example]) -> list[Outcome]:
+    """Run them all, each in a world of its own."""
+    return [run_example(topology, example) for example in examples]
+
+
+def _interaction(example: Example, at: int) -> Interaction:
+    given = example.given[at]
+    return Interaction(
+        example.customer, given.event, folded(given.event), given.id, example.start + given.after, "example", 0, at,
+        msgspec.json.encode(given.properties), msgspec.json.encode(given.context), msgspec.json.encode(given.traits),
+        given.account, format="example",
+    )  # fmt: skip
+
+
+def _seen(decision: Decision, example: Example) -> tuple[Expectation, str] | None:
+    """A decision as an expectation would name it, and why it came."""
+    after, data = decision.at - example.start, decision.data
+    why = f"(because of {data.because.rule}" + (
+        f", {data.because.events[0].name})" if data.because.events else ", due)"
+    )
+    match data:
+        case StageChanged(to=name):
+            return Expectation(after, "stage", name), why
+        case StageStuck(stage=name):
+            return Expectation(after, "stuck", name), why
+        case ScoreChanged(score=name, band=band):
+            return Expectation(after, "score", name, band=band or "none"), why
+        case ActionSuppressed(trigger=name, gate=gate):
+            return Expectation(after, "suppressed", name, gate=gate), why
+        case ActionRequested(trigger=name):
+            return Expectation(after, "action", name), why
+        case _:
+            return None
+
+
+def _fits(promised: Expectation, seen: Expectation) -> bool:
+    return (
+        (promised.after, promised.kind, promised.name) == (seen.after, seen.kind, seen.name)
+        and promised.gate in {None, seen.gate}
+        and promised.band in {None, seen.band}
+    )
+
+
+def describe(each: Expectation) -> str:
+    """One expectation in words: `after 14d: action try_export`."""
+    detail = f" by gate {each.gate}" if each.gate else f" in band {each.band}" if each.band else ""
+    sign, length = ("", each.after) if each.after >= 0 else ("-", -each.after)
+    return f"after {sign}{format_duration(length)}: {each.kind} {each.name}{detail}"
+
+
+def _instead(promised: Expectation, came: list[tuple[Expectation, str]]) -> str:
+    near = [seen for seen, _ in came if (seen.kind, seen.name) == (promised.kind, promised.name)]
+    near = near or [seen for seen, _ in came if seen.name == promised.name]
+    return f" (instead: {describe(near[0])})" if near else ""

@@ -1,0 +1,120 @@
+"""The same core with no broker: one topology in memory, on the clock of its own input.
+
+Each partition number of the input has its own clock, as in the engine: the largest event time less the source's lateness,
+less a microsecond (more events at that very instant may come). It never reads a wall clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop, heappush
+
+from rumbo.core.decision import Decision
+from rumbo.core.instant import Instant
+from rumbo.core.interaction import Interaction
+from rumbo.core.profile import Profile
+from rumbo.intake import RawRecord, Reject, Skip, reader
+from rumbo.topology import Topology
+
+_BEFORE_ALL: Instant = -(2**62)
+
+
+class _Partition:
+    """One partition's clock and its timers in due order. An entry that is no longer its customer's next is passed over."""
+
+    def __init__(self) -> None:
+        self.clock = _BEFORE_ALL
+        self.timers: list[tuple[Instant, str]] = []
+        self.profiles: dict[str, Profile] = {}
+
+
+class Local:
+    """A topology in memory. Not for two threads."""
+
+    def __init__(self, topology: Topology, *, rejected: Callable[[RawRecord, Reject], None] | None = None) -> None:
+        self.topology, self.program = topology, topology.program()
+        self.counts: Counter[str] = Counter()
+        """`received`, `processed`, `rejected.<reason>`, `coerced.<fix>`, `skipped`, and the program's own counts."""
+        self.latest: Instant = 0
+        """The largest event time so far."""
+        self._partitions: dict[int, _Partition] = {}
+        self._readers = {source.topic: (reader(source.reading), source.lateness) for source in topology.sources}
+        first = topology.sources[0]
+        self._other = self._readers[first.topic]
+        self._rejected = rejected
+
+    @property
+    def profiles(self) -> dict[str, Profile]:
+        """Every profile, by customer."""
+        return {
+            name: profile for partition in self._partitions.values() for name, profile in partition.profiles.items()
+        }
+
+    def send(self, record: RawRecord) -> list[Decision]:
+        """Read and step one record; timers of other customers that its time makes due fire after it."""
+        read, lateness = self._readers.get(record.topic, self._other)
+        found = read(record)
+        self.counts["received"] += 1
+        if type(found) is Interaction:
+            return self.step(found, lateness, record.partition)
+        if isinstance(found, Reject):
+            self.counts[f"rejected.{found.reason}"] += 1
+            if self._rejected is not None:
+                self._rejected(record, found)
+        elif isinstance(found, Skip):
+            self.counts["skipped"] += 1
+        return []
+
+    def step(self, event: Interaction, lateness: int = 0, partition: int = 0) -> list[Decision]:
+        """Step one interaction."""
+        here = self._partitions.get(partition)
+        if here is None:
+            here = self._partitions[partition] = _Partition()
+        profile = here.profiles.get(event.customer)
+        if profile is None:
+            profile = here.profiles[event.customer] = self.program.load(event.customer, None)
+        self.counts["processed"] += 1
+        for flag in event.flags:
+            self.counts[f"coerced.{flag}"] += 1
+        before = profile.due
+        decisions = self.program.advance(profile, event)
+        due, at = profile.due, event.at
+        if due and due != before:
+            heappush(here.timers, (due, event.customer))
+        self.latest = max(self.latest, at)
+        clock = at - lateness - 1
+        if clock > here.clock:
+            here.clock = clock
+            if here.timers and here.timers[0][0] <= clock:
+                decisions.extend(self._fire(here, clock))
+        return decisions
+
+    def until(self, instant: Instant) -> list[Decision]:
+        """Move every partition's clock to `instant`: timers due at or before it fire."""
+        decisions: list[Decision] = []
+        for _, here in sorted(self._partitions.items()):
+            here.clock = max(here.clock, instant)
+            decisions.extend(self._fire(here, instant))
+        self.counts.update(self.program.stats)
+        self.program.stats.clear()
+        return decisions
+
+    def _fire(self, here: _Partition, clock: Instant) -> Iterator[Decision]:
+        timers = here.timers
+        while timers and timers[0][0] <= clock:
+            due, customer = heappop(timers)
+            profile = here.profiles[customer]
+            if profile.due != due:
+                continue  # a step that moved the customer's next timer listed it anew
+            yield from self.program.fire(profile, due)
+            if profile.due:
+                heappush(timers, (profile.due, customer))
+
+
+def simulate(topology: Topology, records: Iterable[RawRecord], *, until: Instant | None = None) -> Iterator[Decision]:
+    """Run a history through a topology; decisions in the order decided. At the end timers run to `until` (default: the last event)."""
+    local = Local(topology)
+    for record in records:
+        yield from local.send(record)
+    yield from local.until(local.latest if until is None else until)

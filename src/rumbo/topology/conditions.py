@@ -1,0 +1,137 @@
+"""Conditions as authors write them, to the few that the core knows: one function a form."""
+
+from __future__ import annotations
+
+from rumbo.core.definition import (
+    All,
+    AnyOf,
+    Condition,
+    EventTest,
+    Happened,
+    Idle,
+    InBand,
+    InStage,
+    Level,
+    Not,
+    Reached,
+    Where,
+)
+from rumbo.topology.fields import Fields, kind
+from rumbo.topology.problem import meant
+from rumbo.topology.words import Words, event_fields, event_test
+from rumbo.topology.yaml import Yaml
+
+FORMS = ("event", "idle", "score", "stage", "reached", "where", "all", "any", "not")
+
+
+def condition(node: Yaml, where: str, words: Words) -> Condition | None:
+    """One condition; None with a problem noted."""
+    if isinstance(node.value, str):
+        return _named(node.value, node.line, where, words)
+    if not isinstance(node.value, dict):
+        words.notes.error(node.line, f"{where}: a condition is a name from `define` or a mapping, not {kind(node)}")
+        return None
+    form = next((each for each in FORMS if each in node.value), None)
+    match form:
+        case "event":
+            return _happened(node, where, words)
+        case "idle":
+            return _idle(node, where, words)
+        case "score":
+            return _score(node, where, words)
+        case "stage" | "reached":
+            return _stage(node, where, words)
+        case "where":
+            text = Fields(node, where, ("where",), words.notes).text("where") or "false"
+            return Where(words.expression(text, node.line, where))
+        case "all" | "any":
+            return _several(node, form, where, words)
+        case "not":
+            inner = Fields(node, where, ("not",), words.notes).node("not")
+            made = condition(inner, where, words) if inner is not None else None
+            return Not(made) if made is not None else None
+        case _:
+            words.notes.error(node.line, f"{where}: this is no condition", f"it needs one of: {', '.join(FORMS)}")
+            return None
+
+
+def _named(name: str, line: int, where: str, words: Words) -> Condition | None:
+    if name not in words.defines:
+        words.notes.error(
+            line, f"{where}: '{name}' is not defined", meant(name, words.defines) or "add it under `define`"
+        )
+        return None
+    if name in words.building:
+        chain = " -> ".join((*words.building, name))
+        words.notes.error(line, f"define: '{name}' is defined by itself ({chain})")
+        return None
+    if name not in words.built:
+        words.building.append(name)
+        words.built[name] = condition(words.defines[name], f"define.{name}", words)
+        words.building.pop()
+    return words.built[name]
+
+
+def _happened(node: Yaml, where: str, words: Words) -> Condition:
+    fields = Fields(node, where, ("event", "where", "at_least", "within"), words.notes)
+    events = event_fields(fields, where, words)
+    return Happened(events, fields.whole("at_least", 1, most=100_000), fields.length("within"))
+
+
+def _idle(node: Yaml, where: str, words: Words) -> Condition | None:
+    fields = Fields(node, where, ("idle", "for"), words.notes)
+    of, length = fields.node("idle"), fields.length("for")
+    if of is None or length is None:
+        words.notes.error(node.line, f"{where}: `idle` needs `for`", "for example {idle: Order Completed, for: 30d}")
+        return None
+    return Idle(event_test(of, where, words), length)
+
+
+def _score(node: Yaml, where: str, words: Words) -> Condition | None:
+    fields = Fields(node, where, ("score", "at_least"), words.notes)
+    name, least = fields.text("score") or "", fields.node("at_least")
+    if name not in words.bands:
+        words.notes.unknown(node.line, f"{where}: score", name, words.bands)
+        return None
+    if least is None:
+        words.notes.error(node.line, f"{where}: `score` needs `at_least`", "a band or a number")
+        return None
+    if isinstance(least.value, int | float) and not isinstance(least.value, bool):
+        return Level(name, float(least.value))
+    if least.value not in words.bands[name]:
+        words.notes.unknown(least.line, f"{where}: band", str(least.value), words.bands[name])
+        return None
+    return InBand(name, str(least.value))
+
+
+def _stage(node: Yaml, where: str, words: Words) -> Condition | None:
+    fields = Fields(node, where, ("stage", "reached"), words.notes)
+    key = "stage" if fields.has("stage") else "reached"
+    names = fields.names(key)
+    for name in names:
+        if name not in words.stage_names:
+            words.notes.unknown(fields.at(key), f"{where}: stage", name, words.stage_names)
+    if not names or any(name not in words.stage_names for name in names):
+        return None
+    return InStage(names) if key == "stage" else Reached(names[0])
+
+
+def _several(node: Yaml, form: str, where: str, words: Words) -> Condition | None:
+    parts = [condition(item, where, words) for item in Fields(node, where, (form,), words.notes).items(form)]
+    made = tuple(part for part in parts if part is not None)
+    if not parts:
+        words.notes.error(node.line, f"{where}: `{form}` is empty")
+    return (All(made) if form == "all" else AnyOf(made)) if made and len(made) == len(parts) else None
+
+
+def mentions(found: Condition | None) -> list[EventTest]:
+    """The event tests in a condition."""
+    match found:
+        case Happened(events=events) | Idle(events=events):
+            return [events]
+        case All(of=parts) | AnyOf(of=parts):
+            return [each for part in parts for each in mentions(part)]
+        case Not(of=part):
+            return mentions(part)
+        case _:
+            return []

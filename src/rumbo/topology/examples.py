@@ -1,0 +1,155 @@
+"""Examples beside a journey: a small world, what happens in it, what must come of it. Read and checked here, run by `local`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from rumbo.core.instant import Duration, Instant, parse_instant
+from rumbo.topology.fields import Fields
+from rumbo.topology.model import Topology
+from rumbo.topology.problem import Notes, meant
+from rumbo.topology.yaml import Yaml, plain
+
+CUSTOMER = "example"
+_GIVEN = ("after", "event", "properties", "context", "traits", "id", "account")
+_KINDS = ("stage", "action", "suppressed", "score", "stuck")
+_THEN = ("after", *_KINDS, "gate", "band")
+
+
+class Given(msgspec.Struct, frozen=True):
+    """One interaction, at an offset from the world's start."""
+
+    after: Duration
+    event: str
+    id: str
+    properties: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    traits: dict[str, Any] = {}
+    account: str | None = None
+
+
+class Expectation(msgspec.Struct, frozen=True):
+    """One decision that must come: its kind, its name (stage, trigger or score), at an offset from the start."""
+
+    after: Duration
+    kind: Literal["stage", "action", "suppressed", "score", "stuck"]
+    name: str
+    gate: str | None = None
+    band: str | None = None
+    line: int = 0
+
+
+class Example(msgspec.Struct, frozen=True):
+    """What the author promises. `until` is an offset: how long the world goes on."""
+
+    name: str
+    file: str
+    line: int
+    start: Instant
+    customer: str
+    given: tuple[Given, ...]
+    then: tuple[Expectation, ...]
+    until: Duration
+
+
+class _World(msgspec.Struct, frozen=True):
+    start: Instant = 1_767_225_600_000_000
+    customer: str = CUSTOMER
+    traits: dict[str, Any] = {}
+
+
+def build_examples(node: Yaml, topology: Topology | None, notes: Notes) -> tuple[Example, ...]:
+    """The examples of one file; problems are noted."""
+    fields = Fields(node, "examples", ("world", "examples"), notes)
+    world = _world(fields.node("world"), _World(), notes)
+    names = _names(topology)
+    return tuple(_example(item, at, world, names, notes) for at, item in enumerate(fields.items("examples")))
+
+
+def _names(topology: Topology | None) -> dict[str, list[str]] | None:
+    if topology is None:
+        return None
+    journeys = topology.journeys
+    triggers = [each.id for journey in journeys for each in journey.triggers]
+    stages = [each.name for journey in journeys for each in journey.stages]
+    scores = [each.name for journey in journeys for each in journey.scores]
+    return {"action": triggers, "suppressed": triggers, "stage": stages, "stuck": stages, "score": scores}
+
+
+def _world(node: Yaml | None, outer: _World, notes: Notes) -> _World:
+    if node is None:
+        return outer
+    fields = Fields(node, "world", ("start", "customer"), notes)
+    start = outer.start
+    given = fields.node("start")
+    if given is not None:
+        try:
+            start = parse_instant(str(given.value))
+        except ValueError as error:
+            notes.error(given.line, f"world: {error}")
+    who = fields.node("customer")
+    if who is None:
+        return _World(start, outer.customer, outer.traits)
+    inner = Fields(who, "world.customer", ("id", "traits"), notes)
+    traits = plain(inner.node("traits") or Yaml({}, 0)) or {}
+    return _World(start, inner.text("id", outer.customer) or CUSTOMER, {**outer.traits, **traits})
+
+
+def _example(node: Yaml, at: int, world: _World, names: dict[str, list[str]] | None, notes: Notes) -> Example:
+    fields = Fields(node, f"examples[{at}]", ("name", "world", "given", "then", "until"), notes)
+    name = fields.needed("name", "say in a sentence what it promises")
+    fields.where = f"examples '{name}'" if name else f"examples[{at}]"
+    here = _world(fields.node("world"), world, notes)
+    given = [_given(item, place, fields.where, notes) for place, item in enumerate(fields.items("given"))]
+    if here.traits:
+        given.insert(0, Given(0, "Identified", "world", traits=here.traits))
+    if not fields.has("then"):
+        notes.error(node.line, f"{fields.where}: `then` is missing", "write then: [] for nothing at all")
+    then = tuple(filter(None, (_expectation(item, fields.where, names, notes) for item in fields.items("then"))))
+    latest = max([each.after for each in given] + [each.after for each in then], default=0)
+    return Example(
+        name,
+        notes.file,
+        node.line,
+        here.start,
+        here.customer,
+        tuple(given),
+        then,
+        fields.length("until", latest) or latest,
+    )
+
+
+def _given(node: Yaml, at: int, where: str, notes: Notes) -> Given:
+    fields = Fields(node, f"{where}: given[{at}]", _GIVEN, notes)
+    parts = {
+        key: plain(found) for key in ("properties", "context", "traits") if (found := fields.node(key)) is not None
+    }
+    for key, value in parts.items():
+        if not isinstance(value, dict):
+            notes.error(fields.at(key), f"{where}: given[{at}]: `{key}` must be a mapping")
+            parts[key] = {}
+    return Given(
+        fields.length("after", 0, zero=True) or 0, fields.needed("event", "what happens"),
+        fields.text("id") or f"given-{at}", account=fields.text("account"), **parts,
+    )  # fmt: skip
+
+
+def _expectation(node: Yaml, where: str, names: dict[str, list[str]] | None, notes: Notes) -> Expectation | None:
+    fields = Fields(node, f"{where}: then", _THEN, notes)
+    kinds = [kind for kind in _KINDS if fields.has(kind)]
+    if len(kinds) != 1:
+        notes.error(
+            node.line,
+            f"{where}: `then` needs exactly one of {', '.join(_KINDS)}",
+            "for example {after: 14d, action: try_export}",
+        )
+        return None
+    kind = kinds[0]
+    name = fields.text(kind) or ""
+    if names is not None and name not in names[kind]:
+        notes.error(fields.at(kind), f"{where}: {kind} '{name}' is not defined", meant(name, names[kind]))
+    return Expectation(
+        fields.length("after", 0, zero=True) or 0, kind, name, fields.text("gate"), fields.text("band"), node.line,  # type: ignore[arg-type]  # one of the kinds
+    )  # fmt: skip

@@ -1,0 +1,80 @@
+"""A journey file to a checked `core.definition.Journey`: scores' bands and stages' names first, since everything may name them."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+from rumbo.core.definition import Journey
+from rumbo.topology.conditions import condition
+from rumbo.topology.fields import Fields
+from rumbo.topology.problem import Notes
+from rumbo.topology.scores import bands_of, score
+from rumbo.topology.stages import stage, stage_entries
+from rumbo.topology.triggers import Policy, trigger
+from rumbo.topology.words import Words
+from rumbo.topology.yaml import Yaml
+
+_JOURNEY = ("journey", "version", "define", "scores", "stages", "allow_skip", "policies", "triggers")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_VERSION = re.compile(r"\d+(\.\d+){0,2}")
+
+
+def build_journey(node: Yaml, notes: Notes) -> Journey:
+    """The journey; problems are noted, and what could not be meant is left out."""
+    words = Words(notes)
+    fields = Fields(node, "journey", _JOURNEY, notes)
+    name, version = _head(fields, notes)
+    words.defines = fields.mapping("define")
+    scores = fields.mapping("scores")
+    bands = {each: bands_of(body, each, words) for each, body in scores.items()}
+    words.bands = {each: tuple(band.name for band in found) for each, found in bands.items()}
+    entries = stage_entries(fields.items("stages"), words)
+    words.stage_names = tuple(each for each, _ in entries)
+    for each in words.defines:
+        condition(Yaml(each, fields.at("define")), "define", words)
+    made_scores = tuple(score(each, body, bands[each], words) for each, body in scores.items())
+    first = words.stage_names[0] if words.stage_names else ""
+    made_stages = tuple(stage(each, body, first, words) for each, body in entries)
+    if made_stages and made_stages[0].side:
+        notes.error(
+            entries[0][1].line,
+            f"stages: '{first}' is a side stage, and everyone begins in the first",
+            "put an ordered stage first",
+        )
+    policies = {each: Policy(each, body, words) for each, body in fields.mapping("policies").items()}
+    triggers = tuple(
+        filter(None, (trigger(item, at, policies, words) for at, item in enumerate(fields.items("triggers"))))
+    )
+    _unique([each.id for each in triggers], fields, notes)
+    _near_names(words, notes)
+    return Journey(name, version, made_scores, made_stages, triggers, fields.flag("allow_skip", default=True))
+
+
+def _head(fields: Fields, notes: Notes) -> tuple[str, str]:
+    name = fields.needed("journey", "give the journey a name, for example journey: onboarding")
+    if name and not _NAME.fullmatch(name):
+        notes.error(
+            fields.at("journey"), f"journey: '{name}' is not a name", "small letters, digits, - and _, at most 63"
+        )
+    version = fields.needed("version", 'for example version: "1.0"')
+    if version and not _VERSION.fullmatch(version):
+        notes.error(
+            fields.at("version"), f"version: '{version}' is not a version", 'write major.minor, for example "2.1"'
+        )
+    return name, version
+
+
+def _unique(names: list[str], fields: Fields, notes: Notes) -> None:
+    for name in sorted({name for name in names if name and names.count(name) > 1}):
+        notes.error(fields.at("triggers"), f"triggers: '{name}' stands {names.count(name)} times", "ids must differ")
+
+
+def _near_names(words: Words, notes: Notes) -> None:
+    """Events whose names are nearly the same are probably meant to be."""
+    known = list(words.events)
+    for at, name in enumerate(known):
+        near = get_close_matches(name, known[:at], 1, 0.92)
+        if near:
+            written, line = words.events[name]
+            notes.warn(line, f"event '{written}' is nearly '{words.events[near[0]][0]}'", "is it the same event?")

@@ -1,0 +1,202 @@
+"""A folder of YAML to a checked topology: every problem of every file at once, each with file, line, what and cure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from rumbo.core.definition import Journey
+from rumbo.errors import DefinitionError
+from rumbo.intake import FlatMap, SourceFormat
+from rumbo.output import OutputTopics
+from rumbo.topology.examples import Example, build_examples
+from rumbo.topology.fields import Fields
+from rumbo.topology.journey import build_journey
+from rumbo.topology.model import LATENESS, Source, Topology
+from rumbo.topology.problem import Notes, Problem
+from rumbo.topology.yaml import Yaml, read_yaml
+
+FILE = "topology.yaml"
+EXAMPLES = "examples.yaml"
+_KEYS = (
+    "topology",
+    "sources",
+    "journeys",
+    "start",
+    "clock",
+    "late",
+    "zone",
+    "keys",
+    "outputs",
+    "output_mode",
+    "dlq",
+    "duplicates",
+)
+_SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
+_OUTPUTS = tuple(OutputTopics.__struct_fields__)
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+class Loaded:
+    """What a folder holds: the topology (None if it cannot be meant), its examples, every problem."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[Problem] = []
+        self.texts: dict[str, str] = {}
+        self.topology = self._topology()
+        self.examples = self._examples()
+        self.problems.sort()
+
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems that keep it from running."""
+        return [each for each in self.problems if each.severity == "error"]
+
+    def _read(self, name: str, *, needed: bool = True) -> tuple[Yaml | None, Notes]:
+        path = self.folder / name
+        notes = Notes(str(path))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            if needed:
+                notes.error(1, "there is no such file", f"a topology is a folder with {FILE}; try `rumbo init`")
+            return None, notes
+        except (OSError, UnicodeDecodeError) as error:
+            notes.error(1, f"cannot be read: {error}")
+            return None, notes
+        self.texts[name] = text
+        return read_yaml(text, notes), notes
+
+    def _topology(self) -> Topology | None:
+        node, notes = self._read(FILE)
+        if node is None:
+            self.problems += notes.problems
+            return None
+        fields = Fields(node, "topology", _KEYS, notes)
+        files = fields.names("journeys")
+        if not files:
+            notes.error(node.line, "topology: `journeys` is missing", "for example journeys: [journey.yaml]")
+        journeys = tuple(filter(None, (self._journey(file) for file in files)))
+        made = self._made(fields, journeys, notes)
+        for name in {each.id for each in journeys if [other.id for other in journeys].count(each.id) > 1}:
+            notes.error(fields.at("journeys"), f"two journeys are called '{name}'")
+        self.problems += notes.problems
+        return made if not self.errors else None
+
+    def _journey(self, file: str) -> Journey | None:
+        node, notes = self._read(file)
+        made = build_journey(node, notes) if node is not None else None
+        self.problems += notes.problems
+        return made
+
+    def _made(self, fields: Fields, journeys: tuple[Journey, ...], notes: Notes) -> Topology | None:
+        name = fields.needed("topology", "give the topology a name")
+        if name and not _NAME.fullmatch(name):
+            notes.error(
+                fields.at("topology"), f"topology: '{name}' is not a name", "small letters, digits and -, at most 63"
+            )
+        sources = tuple(_source(node, at, notes) for at, node in enumerate(fields.items("sources")))
+        if not sources:
+            notes.error(fields.line, "topology: `sources` is missing", "for example sources: [{topic: web}]")
+        if fields.choice("late", ("process", "refold"), "process") == "refold":
+            notes.error(fields.at("late"), "topology: `late: refold` is not known in this version", "late: process")
+        zone = fields.text("zone", "UTC") or "UTC"
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            notes.error(fields.at("zone"), f"topology: '{zone}' is no time zone", "for example Europe/Madrid")
+        payload, limit = _dlq(fields, notes)
+        return Topology(
+            name=name, sources=sources or (Source("-"),), journeys=journeys,
+            start=fields.choice("start", ("earliest", "latest"), "earliest"),  # type: ignore[arg-type]  # one of the choices
+            clock=fields.choice("clock", ("live", "log"), "live"),  # type: ignore[arg-type]  # one of the choices
+            zone=zone,
+            keys=fields.choice("keys", ("count", "strict"), "count"),  # type: ignore[arg-type]  # one of the choices
+            outputs=_outputs(fields, notes),
+            mode=fields.choice("output_mode", ("structured", "binary", "plain"), "structured"),  # type: ignore[arg-type]  # the same
+            dlq_payload=payload, dlq_limit=limit,  # type: ignore[arg-type]  # one of the choices
+            ring=fields.whole("duplicates", 64, least=1, most=4096),
+            texts=self.texts,
+        )  # fmt: skip
+
+    def _examples(self) -> tuple[Example, ...]:
+        node, notes = self._read(EXAMPLES, needed=False)
+        made = build_examples(node, self.topology, notes) if node is not None else ()
+        self.problems += notes.problems
+        return made
+
+
+def load(folder: Path | str) -> Topology:
+    """The topology in a folder. Raises DefinitionError with every problem."""
+    found = Loaded(Path(folder))
+    if found.topology is None or found.errors:
+        raise DefinitionError(str(folder), [str(each) for each in found.errors])
+    return found.topology
+
+
+def _source(node: Yaml, at: int, notes: Notes) -> Source:
+    if isinstance(node.value, str):
+        node = Yaml({"topic": node}, node.line, {"topic": node.line})
+    where = f"sources[{at}]"
+    fields = Fields(node, where, _SOURCE, notes)
+    topic = fields.needed("topic", "the name of the raw topic")
+    if topic and not _TOPIC.fullmatch(topic):
+        notes.error(
+            fields.at("topic"),
+            f"{where}: '{topic}' is not a topic's name",
+            "letters, digits, `.`, `_` and `-`, at most 249",
+        )
+    form = fields.choice("format", ("auto", "segment", "cloudevents", "flat"), "auto")
+    reading = SourceFormat(
+        format=form,  # type: ignore[arg-type]  # one of the choices
+        map=_map(fields, where, form, notes),
+        max_bytes=fields.whole("max_bytes", 32_768, least=64, most=1_000_000),
+        max_age=fields.length("max_age"),
+    )
+    lateness = fields.length("lateness", LATENESS, zero=True)
+    keyed = fields.choice("key", ("customer", "any"), "customer") == "customer"
+    return Source(topic, reading, keyed, LATENESS if lateness is None else lateness)
+
+
+def _map(fields: Fields, where: str, form: str, notes: Notes) -> FlatMap | None:
+    node = fields.node("map")
+    if node is None:
+        if form == "flat":
+            notes.error(
+                fields.line,
+                f"{where}: a flat source needs a `map`",
+                "map: {identity: user.id, event: action, time: ts, id: id}",
+            )
+        return None
+    inner = Fields(node, f"{where}.map", FlatMap.__struct_fields__, notes)
+    return FlatMap(
+        inner.needed("identity", "the path of the customer's id"), inner.needed("event", "the path of the event's name"),
+        inner.text("time"), inner.text("id"), inner.text("account"), inner.text("properties"),
+    )  # fmt: skip
+
+
+def _outputs(fields: Fields, notes: Notes) -> OutputTopics:
+    node = fields.node("outputs")
+    if node is None:
+        return OutputTopics()
+    inner = Fields(node, "outputs", _OUTPUTS, notes)
+    named = {key: inner.text(key) for key in _OUTPUTS if inner.has(key)}
+    for key, topic in named.items():
+        if topic is not None and not _TOPIC.fullmatch(topic):
+            notes.error(inner.at(key), f"outputs: '{topic}' is not a topic's name")
+    return OutputTopics(**{key: topic for key, topic in named.items() if topic is not None})
+
+
+def _dlq(fields: Fields, notes: Notes) -> tuple[str, float]:
+    node = fields.node("dlq")
+    if node is None:
+        return "keep", 0.2
+    inner = Fields(node, "dlq", ("payload", "limit"), notes)
+    limit = inner.number("limit", 0.2)
+    if limit is None or not 0 < limit <= 1:
+        notes.error(inner.at("limit"), "dlq: `limit` is a share, above 0 and at most 1")
+        limit = 0.2
+    return inner.choice("payload", ("keep", "drop"), "keep"), limit

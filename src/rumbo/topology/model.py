@@ -1,0 +1,62 @@
+"""A topology as checked data: one deployable whole of sources, journeys and outputs."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final, Literal
+
+import msgspec
+
+from rumbo.core.definition import Journey
+from rumbo.core.instant import MINUTE, Duration
+from rumbo.core.program import Program
+from rumbo.intake import SourceFormat
+from rumbo.output import Mode, OutputTopics
+
+LATENESS: Final = 10 * MINUTE
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A raw topic. `keyed`: its record keys are customers, else it is re-keyed. `lateness` in microseconds, 0 for one in order."""
+
+    topic: str
+    reading: SourceFormat = SourceFormat()
+    keyed: bool = True
+    lateness: Duration = LATENESS
+
+    @property
+    def dead_letters(self) -> str:
+        """Where its rejects go."""
+        return f"{self.topic}.dlq"
+
+
+class Topology(msgspec.Struct, frozen=True):
+    """One topology. `texts` holds the author's files by name; `fingerprint` changes with any decision-relevant word."""
+
+    name: str
+    sources: tuple[Source, ...]
+    journeys: tuple[Journey, ...]
+    start: Literal["earliest", "latest"] = "earliest"
+    clock: Literal["live", "log"] = "live"
+    zone: str = "UTC"
+    keys: Literal["count", "strict"] = "count"
+    outputs: OutputTopics = OutputTopics()
+    mode: Mode = "structured"
+    dlq_payload: Literal["keep", "drop"] = "keep"
+    dlq_limit: float = 0.2
+    """Share of rejects among the last records that stops a worker rather than emptying a topic into the dead letters."""
+    ring: int = 64
+    texts: dict[str, str] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what decides: the checked journeys, not their comments."""
+        return sha256(msgspec.json.encode(self.journeys)).hexdigest()[:16]
+
+    def program(self) -> Program:
+        """The journeys, compiled."""
+        return Program(self.name, self.journeys, ring_size=self.ring)
+
+    def source(self, topic: str) -> Source:
+        """The source of a topic; a record from a file (topic `-`) or an unknown topic is read like the first."""
+        return next((each for each in self.sources if each.topic == topic), self.sources[0])

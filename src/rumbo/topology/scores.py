@@ -1,0 +1,143 @@
+"""Scores as authors write them: groups, points, bands."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from itertools import pairwise
+
+from rumbo.core.definition import AtMost, Band, EventTest, Group, Points, Score
+from rumbo.core.instant import DAY, Duration
+from rumbo.core.profile import SEEN_CAP
+from rumbo.topology.conditions import condition
+from rumbo.topology.fields import Fields
+from rumbo.topology.words import Words, event_fields
+from rumbo.topology.yaml import Yaml, plain
+
+HALF_LIFE = 14 * DAY
+_POINTS = ("id", "event", "where", "when", "group", "points", "half_life", "once", "once_per", "at_most")
+_SCORE = ("cap", "floor", "half_life", "groups", "points", "bands", "min_delta")
+
+
+def bands_of(node: Yaml, name: str, words: Words) -> tuple[Band, ...]:
+    """The bands of a score, from low to high (read before the rest, so that conditions may name them)."""
+    found: list[Band] = []
+    for item in Fields(node, f"scores.{name}", _SCORE, words.notes).items("bands"):
+        if not isinstance(item.value, dict) or len(item.value) != 1:
+            words.notes.error(
+                item.line, f"scores.{name}.bands: each is one name", "for example - mql: {enter: 60, leave: 45}"
+            )
+            continue
+        band, limits = next(iter(item.value.items()))
+        found.append(_band(band, limits, f"scores.{name}.bands.{band}", words))
+    for lower, higher in pairwise(found):
+        if higher.enter <= lower.enter or higher.leave < lower.leave:
+            words.notes.error(
+                node.line,
+                f"scores.{name}: band '{higher.name}' is not above '{lower.name}'",
+                "list bands from low to high",
+            )
+    return tuple(found)
+
+
+def _band(name: str, node: Yaml, where: str, words: Words) -> Band:
+    fields = Fields(node, where, ("enter", "leave"), words.notes)
+    enter = fields.number("enter")
+    if enter is None:
+        words.notes.error(node.line, f"{where}: `enter` is missing")
+        enter = 0.0
+    leave = fields.number("leave", enter) or 0.0
+    if leave > enter:
+        words.notes.error(
+            fields.at("leave"), f"{where}: `leave` {leave:g} is above `enter` {enter:g}", "leave at or below enter"
+        )
+    return Band(name, enter, leave)
+
+
+def score(name: str, node: Yaml, bands: tuple[Band, ...], words: Words) -> Score:
+    """One score."""
+    where = f"scores.{name}"
+    fields = Fields(node, where, _SCORE, words.notes)
+    inherited = _half_life(fields, HALF_LIFE)
+    groups: dict[str, tuple[Group, Duration | None]] = {}
+    for group, given in fields.mapping("groups").items():
+        inner = Fields(given, f"{where}.groups.{group}", ("cap", "floor", "half_life"), words.notes)
+        groups[group] = (Group(group, inner.number("cap"), inner.number("floor")), _half_life(inner, inherited))
+    rules = [
+        _points(item, f"{where}.points[{at}]", groups, inherited, words)
+        for at, item in enumerate(fields.items("points"))
+    ]
+    if not rules:
+        words.notes.error(node.line, f"{where}: no `points`, so it would always be 0")
+    _unique(rules, where, node, words)
+    return Score(
+        name, tuple(rules), tuple(group for group, _ in groups.values()), bands,
+        fields.number("cap"), fields.number("floor", 0.0), fields.number("min_delta"),
+    )  # fmt: skip
+
+
+def _half_life(fields: Fields, inherited: Duration | None) -> Duration | None:
+    """`half_life`, inherited where it is absent; `none` is no decay."""
+    found = fields.node("half_life")
+    return None if found is not None and found.value == "none" else fields.length("half_life", inherited)
+
+
+def _unique(rules: list[Points], where: str, node: Yaml, words: Words) -> None:
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.key in seen:
+            words.notes.error(node.line, f"{where}: two rules are called '{rule.key}'", "give each its own `id`")
+        seen.add(rule.key)
+
+
+def _points(
+    node: Yaml, where: str, groups: dict[str, tuple[Group, Duration | None]], inherited: Duration | None, words: Words
+) -> Points:
+    fields = Fields(node, where, _POINTS, words.notes)
+    events = event_fields(fields, where, words)
+    group = fields.text("group") or ""
+    if group and group not in groups:
+        words.notes.unknown(fields.at("group"), f"{where}: group", group, groups)
+    half_life = _half_life(fields, groups[group][1] if group in groups else inherited)
+    when, once_per = fields.node("when"), fields.text("once_per")
+    if once_per is not None:
+        words.expression(once_per, fields.at("once_per"), where, wants="dyn", event_only=True)
+    return Points(
+        key=fields.text("id") or rule_key(events, node),
+        events=events,
+        points=_worth(fields, where, words),
+        group=group,
+        half_life=half_life,
+        when=condition(when, where, words) if when is not None else None,
+        once=fields.flag("once", default=False),
+        once_per=once_per,
+        at_most=_at_most(fields, where, words),
+    )
+
+
+def _worth(fields: Fields, where: str, words: Words) -> float | str:
+    found = fields.node("points")
+    if found is None:
+        words.notes.error(fields.line, f"{where}: `points` is missing", "a number, or an expression over the event")
+        return 0.0
+    if isinstance(found.value, str):
+        return words.expression(found.value, found.line, where, wants="number")
+    return fields.number("points", 0.0) or 0.0
+
+
+def _at_most(fields: Fields, where: str, words: Words) -> AtMost | None:
+    found = fields.node("at_most")
+    if found is None:
+        return None
+    inner = Fields(found, f"{where}.at_most", ("count", "within"), words.notes)
+    within = inner.length("within")
+    if within is None:
+        words.notes.error(found.line, f"{where}.at_most: `within` is missing", "for example {count: 2, within: 1d}")
+        return None
+    return AtMost(inner.whole("count", 1, most=SEEN_CAP), within)
+
+
+def rule_key(events: EventTest, node: Yaml) -> str:
+    """A name for a rule that has no `id`: its event and, where it says more, a fingerprint of what decides whom it awards."""
+    said = {key: value for key, value in plain(node).items() if key not in {"points", "event", "group", "half_life"}}
+    mark = blake2b(repr(sorted(said.items())).encode(), digest_size=3).hexdigest() if said else ""
+    return f"{events.label}#{mark}" if mark else events.label

@@ -1,0 +1,81 @@
+"""Stages as authors write them: an ordered list, side stages among it, ways back."""
+
+from __future__ import annotations
+
+from rumbo.core.definition import Back, Stage
+from rumbo.core.instant import DAY
+from rumbo.topology.conditions import condition
+from rumbo.topology.fields import Fields
+from rumbo.topology.words import Words
+from rumbo.topology.yaml import Yaml
+
+_STAGE = ("when", "back_to", "stuck_after", "side", "from", "until")
+
+
+def stage_entries(nodes: list[Yaml], words: Words) -> list[tuple[str, Yaml]]:
+    """Name and body of each stage; `- awareness` alone has an empty body."""
+    found: list[tuple[str, Yaml]] = []
+    for node in nodes:
+        if isinstance(node.value, str):
+            found.append((node.value, Yaml({}, node.line)))
+        elif isinstance(node.value, dict) and len(node.value) == 1:
+            name, body = next(iter(node.value.items()))
+            found.append((name, Yaml({}, node.line) if body.value is None else body))
+        else:
+            words.notes.error(
+                node.line,
+                "stages: each is a name, or a name with its rules",
+                "- adoption: {when: {event: Report Exported}}",
+            )
+    seen: dict[str, int] = {}
+    for name, body in found:
+        if name in seen:
+            words.notes.error(body.line, f"stages: '{name}' stands twice (first on line {seen[name]})")
+        seen.setdefault(name, body.line)
+    return found
+
+
+def stage(name: str, node: Yaml, first: str, words: Words) -> Stage:
+    """One stage."""
+    where = f"stages.{name}"
+    fields = Fields(node, where, _STAGE, words.notes)
+    side = fields.flag("side", default=False)
+    when, until = fields.node("when"), fields.node("until")
+    if when is None and name != first:
+        words.notes.error(node.line, f"{where}: no way in: `when` is missing", "only the first stage needs none")
+    if when is not None and name == first and not side:
+        words.notes.error(node.line, f"{where}: the first stage is where everyone begins, `when` has no meaning there")
+    for key in ("from", "until"):
+        if not side and fields.has(key):
+            words.notes.error(fields.at(key), f"{where}: `{key}` is for side stages", "add `side: true`")
+    if side and until is None:
+        words.notes.warn(node.line, f"{where}: nobody ever comes back", "add `until`, if they should")
+    sources = fields.names("from")
+    for source in sources:
+        if source not in words.stage_names:
+            words.notes.unknown(fields.at("from"), f"{where}: stage", source, words.stage_names)
+    return Stage(
+        name=name,
+        when=condition(when, f"{where}.when", words) if when is not None else None,
+        side=side,
+        sources=sources,
+        until=condition(until, f"{where}.until", words) if until is not None else None,
+        back=tuple(filter(None, (_back(item, name, words) for item in fields.items("back_to")))),
+        stuck_after=fields.length("stuck_after"),
+    )
+
+
+def _back(node: Yaml, name: str, words: Words) -> Back | None:
+    where = f"stages.{name}.back_to"
+    fields = Fields(node, where, ("stage", "when", "cooldown", "min_dwell"), words.notes)
+    target, when = fields.needed("stage"), fields.node("when")
+    if target and target not in words.stage_names:
+        words.notes.unknown(fields.at("stage"), f"{where}: stage", target, words.stage_names)
+    elif target and words.stage_names.index(target) >= words.stage_names.index(name):
+        words.notes.error(fields.at("stage"), f"{where}: '{target}' is not before '{name}'", "name an earlier stage")
+    if when is None:
+        words.notes.error(node.line, f"{where}: `when` is missing")
+        return None
+    made = condition(when, where, words)
+    cooldown, dwell = fields.length("cooldown", DAY, zero=True), fields.length("min_dwell", 0, zero=True)
+    return Back(target, made, cooldown if cooldown is not None else DAY, dwell or 0) if made is not None else None

@@ -1,0 +1,172 @@
+"""YAML 1.2 to plain values that remember their line. Hostile files are refused before they cost anything.
+
+`20:00`, `NO` and `on` stay text. No tags, no aliases, no second document, no depth that a stack could feel.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from rumbo.topology.problem import Notes
+
+MAX_BYTES: Final = 1_048_576
+MAX_DEPTH: Final = 32
+MAX_VALUES: Final = 50_000
+
+
+class Yaml(msgspec.Struct):
+    """A value and the line it begins on. `value` is None, bool, int, float, str, a list of Yaml or a dict of Yaml."""
+
+    value: Any
+    line: int
+    keys: dict[str, int] = {}
+    """Of a mapping: the line of each key."""
+
+
+class _RefusedError(Exception):
+    def __init__(self, line: int, message: str, hint: str = "") -> None:
+        self.line, self.message, self.hint = line, message, hint
+        super().__init__(message)
+
+
+def read_yaml(text: str, notes: Notes) -> Yaml | None:
+    """The file's one document; None with a problem noted when it cannot be read."""
+    if len(text.encode()) > MAX_BYTES:
+        notes.error(1, f"the file has more than {MAX_BYTES} bytes", "split the journey")
+        return None
+    try:
+        return _Builder().read(text)
+    except _RefusedError as error:
+        notes.error(error.line, error.message, error.hint)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or str(error).splitlines()[0]
+        notes.error(
+            mark.line + 1 if mark is not None else 1, f"not YAML: {what}", "check indentation, quotes and colons"
+        )
+    return None
+
+
+class _Builder:
+    """Builds values from parser events, without recursion."""
+
+    def __init__(self) -> None:
+        self._stack: list[tuple[Yaml, str | None]] = []
+        self._root: Yaml | None = None
+        self._count = self._documents = 0
+
+    def read(self, text: str) -> Yaml:
+        yaml = YAML(typ="safe", pure=True)
+        for event in yaml.parse(text):
+            self._take(event)
+        return self._root if self._root is not None else Yaml({}, 1)
+
+    def _take(self, event: Any) -> None:
+        line = event.start_mark.line + 1
+        if isinstance(event, AliasEvent):
+            raise _RefusedError(
+                line, f"alias `*{event.anchor}` is not allowed", "write the value out, or name it in `define`"
+            )
+        if isinstance(event, DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise _RefusedError(line, "a second document begins here", "one file holds one definition")
+        elif isinstance(event, MappingStartEvent | SequenceStartEvent):
+            self._plain(event, line)
+            self._open(Yaml({} if isinstance(event, MappingStartEvent) else [], line))
+        elif isinstance(event, MappingEndEvent | SequenceEndEvent):
+            self._stack.pop()
+        elif isinstance(event, ScalarEvent):
+            self._plain(event, line)
+            self._scalar(event, line)
+
+    def _plain(self, event: Any, line: int) -> None:
+        if event.tag is not None and str(event.tag) not in {"!", "tag:yaml.org,2002:str"}:
+            raise _RefusedError(line, f"tag `{event.tag}` is not allowed", "write a plain value")
+        self._count += 1
+        if self._count > MAX_VALUES:
+            raise _RefusedError(line, f"more than {MAX_VALUES} values", "split the journey")
+
+    def _open(self, value: Yaml) -> None:
+        self._place(value)
+        self._stack.append((value, None))
+        if len(self._stack) > MAX_DEPTH:
+            raise _RefusedError(value.line, f"nested more than {MAX_DEPTH} levels deep", "name parts of it in `define`")
+
+    def _scalar(self, event: Any, line: int) -> None:
+        if self._stack:
+            parent, key = self._stack[-1]
+            if isinstance(parent.value, dict) and key is None:
+                self._key(parent, event.value, line)
+                return
+        self._place(Yaml(_resolve(event), line))
+
+    def _key(self, parent: Yaml, name: str, line: int) -> None:
+        if name in parent.value:
+            raise _RefusedError(
+                line, f"key `{name}` stands twice (first on line {parent.keys[name]})", "keep one of them"
+            )
+        parent.value[name] = Yaml(None, line)
+        parent.keys[name] = line
+        self._stack[-1] = (parent, name)
+
+    def _place(self, value: Yaml) -> None:
+        if not self._stack:
+            self._root = value
+            return
+        parent, key = self._stack[-1]
+        if isinstance(parent.value, list):
+            parent.value.append(value)
+            return
+        if key is None:
+            raise _RefusedError(value.line, "a key must be plain text")
+        parent.value[key] = value
+        self._stack[-1] = (parent, None)
+
+
+def _resolve(event: Any) -> Any:
+    """YAML 1.2 core schema for plain scalars; quoted ones are text."""
+    text: str = event.value
+    if not event.implicit[0] or event.style in {"'", '"', "|", ">"}:
+        return text
+    if text in {"", "~", "null", "Null", "NULL"}:
+        return None
+    if text in {"true", "True", "TRUE"}:
+        return True
+    if text in {"false", "False", "FALSE"}:
+        return False
+    return _number(text)
+
+
+def _number(text: str) -> Any:
+    bare = text.lstrip("+-")
+    if not bare[:1].isdigit() and not (bare[:1] == "." and bare[1:2].isdigit()):
+        return text
+    if bare.isdigit() and len(bare) <= 18:  # noqa: PLR2004  fits 64 bits
+        return int(text) if bare == "0" or bare[0] != "0" else text
+    try:
+        return float(text) if all(each in "0123456789.eE+-" for each in bare) else text
+    except ValueError:
+        return text
+
+
+def plain(node: Yaml) -> Any:
+    """The value without lines."""
+    if isinstance(node.value, dict):
+        return {key: plain(value) for key, value in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(value) for value in node.value]
+    return node.value
