@@ -1,172 +1,108 @@
-"""What one partition of one stage reads: its sources, how far they were read, which lag behind, and the next batch.
+"""Which batch a partition gets next: at most one under way, the oldest head first while behind, control records last.
 
-It decides when a batch is complete; it never talks to a broker (`Source` does) and never looks at what customers did.
+Pure bookkeeping between the fetching thread and the partitions; it reads no topic and no clock.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Annotated, Any, Final, NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-import msgspec
-
-from rumbo.core.instant import Instant, from_datetime
-from rumbo.engine.merge import Merge, Stretch
-from rumbo.errors import InternalError
-from rumbo.intake import Reader
-
-IDLE: Final = 0.25
-"""Seconds that a fetch waits where there is nothing: how soon an idle partition learns that it is caught up."""
-HEAD: Final = 0.05
-"""Seconds that a partition waits at a time for the head of a source that lags."""
-FIRST_LIMIT: Final = 500
+from rumbo.engine.partition import Batch
 
 
-class Fetched(NamedTuple):
-    """What a fetch brought of one topic. `begin`, `end`: consumer positions; `stable`: the last stable offset, None if not known yet."""
+class Place(NamedTuple):
+    """A topic and a partition."""
 
-    records: Sequence[Any]
-    begin: int
-    end: int
-    stable: int | None
-
-
-class Source(Protocol):
-    """Where a feed reads from."""
-
-    async def fetch(self, topics: Iterable[str], partition: int, timeout: float) -> Mapping[str, Fetched]: ...  # noqa: ASYNC109
-
-    async def stable(self, topics: Iterable[str], partition: int) -> Mapping[str, int]: ...
-
-
-class Batch(NamedTuple):
-    """The work of one transaction. `behind`: the sources with more to be read after it; `clock`: what a clock record said."""
-
-    stage: str
+    topic: str
     partition: int
-    stretches: list[Stretch]
-    behind: frozenset[str]
-    clock: Instant | None = None
-
-    @property
-    def size(self) -> int:
-        """How many records."""
-        return sum(len(stretch.records) for stretch in self.stretches)
-
-
-class _Control(msgspec.Struct):
-    """A control record. Types of a later version are passed over."""
-
-    type: str
-    at: Any = None
-
-
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Feed:
-    """The reading side of one partition. `free` is set while its worker can take a batch; `limit` is what it can do in its time."""
+    """What has been fetched and not yet handed on, and which partitions are at work."""
 
-    def __init__(self, stage: str, partition: int, readers: Mapping[str, Reader], control: str | None = None) -> None:
-        self.stage, self.partition, self.control = stage, partition, control
-        self.sources = tuple(readers)
-        self.free = asyncio.Event()
-        self.limit = FIRST_LIMIT
-        self.lag: dict[str, int] = {}
-        """Records up to the last stable offset, for each source: for metrics and the watchdog."""
-        self._merge = Merge(readers)
-        self._stable: dict[str, int | None] = dict.fromkeys(self.sources)
-        self._orders: list[Any] = []
-        self._control_begin = self._control_end = 0
+    def __init__(self, topics: Iterable[str], control: str) -> None:
+        self._topics, self._control = tuple(topics), control
+        self._waiting: dict[Place, Batch] = {}
+        self._owned: set[int] = set()
+        self._busy: set[int] = set()
+        self._caught_up: dict[Place, bool] = {}
+        self.epoch = 0
+        """Counts assignments: what was handed out in an earlier one is not taken any more."""
 
     @property
-    def topics(self) -> tuple[str, ...]:
-        """Everything that is read, control topic last."""
-        return (*self.sources, self.control) if self.control else self.sources
+    def idle(self) -> bool:
+        """Whether no partition is at work."""
+        return not self._busy
 
-    def begin(self, positions: Mapping[str, int]) -> None:
-        """Start from these consumer positions."""
-        for topic in self.sources:
-            self._merge.begin(topic, positions[topic])
-        if self.control:
-            self._control_begin = self._control_end = positions[self.control]
+    def begin(self, partitions: Iterable[int]) -> None:
+        """Partitions are owned and recovered."""
+        self._owned = set(partitions)
 
-    @property
-    def behind(self) -> frozenset[str]:
-        """The sources with more to be read."""
-        empty = set(self._merge.empty())
-        return frozenset(topic for topic in self.sources if topic not in empty or self._lags(topic))
+    def end(self) -> None:
+        """Nothing is owned any more: forget everything under way."""
+        self.epoch += 1
+        self._owned.clear()
+        self._busy.clear()
+        self._waiting.clear()
+        self._caught_up.clear()
 
-    def _lags(self, topic: str) -> bool:
-        stable = self._stable[topic]
-        return stable is None or self._merge.reached(topic) < stable
+    def wanted(self) -> list[Place]:
+        """Places to fetch from: owned, with nothing waiting."""
+        return [
+            place
+            for number in self._owned
+            for topic in (*self._topics, self._control)
+            if (place := Place(topic, number)) not in self._waiting
+        ]
 
-    async def next(self, source: Source, max_delay: float) -> Batch:
-        """The next batch; waits until there is one."""
-        while True:
-            if not self._merge.waiting():
-                wanted = self.topics if not self._orders else self.sources
-                await self._fill(source, wanted, IDLE)
-            elif empty := self._merge.empty():
-                await self._fill(source, empty, HEAD if any(map(self._lags, empty)) else 0)
-                if any(map(self._lags, self._merge.empty())):
-                    continue  # an older head may be on its way
-            if self._merge.waiting():
-                return await self._gather(source, max_delay)
-            if self._orders and await self._overtaken(source):
-                return self._order()
+    def offer(self, number: int, batch: Batch) -> None:
+        """Something was fetched, or (no records) a position was found to be caught up."""
+        place = Place(batch.topic, number)
+        self._caught_up[place] = batch.caught_up
+        if number in self._owned and batch.end > batch.begin:
+            self._waiting[place] = batch
 
-    async def _gather(self, source: Source, max_delay: float) -> Batch:
-        """While traffic is thin, give it a moment: a fuller batch costs less."""
-        if max_delay and self._merge.waiting() < self.limit // 4 and not any(map(self._lags, self.sources)):
-            await asyncio.sleep(max_delay)
-            if empty := self._merge.empty():
-                await self._fill(source, empty, 0)
-        stretches = self._merge.take(self.limit)
-        return Batch(self.stage, self.partition, stretches, self.behind)
+    def ready(self) -> list[tuple[int, Batch]]:
+        """The batches to hand on now, one for each free partition that has one; those partitions are at work then."""
+        found: list[tuple[int, Batch]] = []
+        for number in sorted(self._owned - self._busy):
+            batch = self._choose(number)
+            if batch is not None:
+                del self._waiting[Place(batch.topic, number)]
+                self._busy.add(number)
+                found.append((number, batch))
+        return found
 
-    async def _fill(self, source: Source, topics: Iterable[str], timeout: float) -> None:  # noqa: ASYNC109
-        for topic, got in (await source.fetch(topics, self.partition, timeout)).items():
-            expected = self._control_end if topic == self.control else self._merge.reached(topic)
-            if got.begin != expected:
-                raise InternalError(f"{topic}[{self.partition}] was read from {got.begin} where {expected} was next: stopped before a gap")
-            if topic == self.control:
-                self._orders, self._control_end = list(got.records), got.end
-                continue
-            self._stable[topic] = got.stable
-            self.lag[topic] = max(0, (got.stable or 0) - got.end)
-            if got.records or got.end > got.begin:
-                self._merge.offer(topic, got.records, got.end)
+    def _choose(self, number: int) -> Batch | None:
+        places = [Place(topic, number) for topic in self._topics]
+        waiting = [batch for place in places if (batch := self._waiting.get(place)) is not None]
+        blind = any(place not in self._waiting and not self._caught_up.get(place, False) for place in places)
+        if waiting:
+            # a source that is behind and shows nothing yet may hold an older head: wait for it
+            return None if blind and len(places) > 1 else min(waiting, key=_head)
+        control = self._waiting.get(Place(self._control, number))
+        return None if blind else control
 
-    async def _overtaken(self, source: Source) -> bool:
-        """Whether every source was read past what stood in it when the control record had arrived."""
-        ends = await source.stable(self.sources, self.partition)
-        self._stable.update(ends)
-        return all(self._merge.reached(topic) >= end for topic, end in ends.items())
+    def lagging(self, number: int) -> bool:
+        """Whether some source of the partition is not caught up, or something waits."""
+        places = [Place(topic, number) for topic in self._topics]
+        return any(place in self._waiting or not self._caught_up.get(place, False) for place in places)
 
-    def _order(self) -> Batch:
-        """A control record as a batch of its own."""
-        assert self.control is not None  # noqa: S101  it was fetched
-        record = self._orders.pop(0)
-        begin, end = self._control_begin, record.offset + 1 if self._orders else self._control_end
-        self._control_begin = end
-        stretches = [*self._merge.skipped(), Stretch(self.control, begin, end, (), ())]
-        return Batch(self.stage, self.partition, stretches, self.behind, clock_of(record.value))
+    def quiet(self) -> list[int]:
+        """Free partitions with nothing waiting: their clocks may be looked at."""
+        return [number for number in sorted(self._owned - self._busy) if not self.lagging(number)]
 
-    def passed(self) -> list[Stretch]:
-        """Positions that moved without a record since the last batch: written now and then, so that retention cannot overtake them."""
-        return self._merge.skipped()
+    def work(self, number: int) -> None:
+        """A partition is at work with something of its own (timers)."""
+        self._busy.add(number)
+
+    def done(self, number: int) -> None:
+        """A partition is free again."""
+        self._busy.discard(number)
 
 
-def clock_of(value: bytes | None) -> Instant | None:
-    """The instant that a control record sets the clock to; None for any other record."""
-    try:
-        said = msgspec.json.decode(value or b"", type=_Control)
-        if said.type != "clock":
-            return None
-        moment = msgspec.convert(said.at, type=_Moment)
-    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
-        return None
-    return from_datetime(moment)
+def _head(batch: Batch) -> tuple[int, str]:
+    """When a batch begins, by its first record's timestamp."""
+    first: Any = batch.records[0] if batch.records else None
+    return (first.timestamp if first is not None else -1, batch.topic)

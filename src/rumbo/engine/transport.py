@@ -1,227 +1,217 @@
-"""Faust's Kafka transport with batches in place of records: one Faust event carries the records of one partition of one stage.
+"""Faust's Kafka transport, with the micro-batch of one partition as the unit that travels.
 
-It replaces Faust's delivery loop, its idea of a position (ours is in the changelog) and its offset bookkeeping. Group
-offsets are still committed, now and then, for tools that show lag; nothing here reads them back.
+Over Faust's own: records of one partition are handed on as one event; sources are read committed; positions come from our
+stores, never from the group; offsets are committed as a courtesy to lag tools. It never looks into a record.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import aiokafka
-from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
+import faust
+from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+from mode import Service
 
-from rumbo.engine.feed import Batch, Feed, Fetched
-from rumbo.errors import InternalError
+from rumbo.engine.feed import Place
+from rumbo.engine.partition import Batch
 
 if TYPE_CHECKING:
-    from rumbo.engine.frame import Frame
+    from rumbo.engine.carrier import Carrier
 
-log: Final = logging.getLogger(__name__)
-FETCH_WAIT_MS: Final = 200
-"""How long a broker may hold a fetch: a partition emptied meanwhile waits for it (one fetch a node at a time)."""
+BUSY_SECONDS: Final = 0.005
+"""How long a fetch may wait while some partition is at work and may soon be free."""
+IDLE_SECONDS: Final = 0.05
+FETCH_WAIT_MS: Final = 100
+Taken = list[tuple[Place, int, int, list[Any], int | None]]
+"""Place, position before, position after, records, last stable offset."""
 
 
-class BatchMessage(ConsumerMessage):  # type: ignore[misc]  # Faust is untyped
-    """One batch on its way through Faust: `value` is a `Batch`, the offset its last one."""
+class BatchMessage(ConsumerMessage):
+    """The records of one partition, as one Faust message."""
 
-    def __init__(self, batch: Batch, generation: int) -> None:
-        last = batch.stretches[-1]
-        tp = TP(last.topic, batch.partition)
+    __slots__ = ("batch", "epoch", "number")
+
+    def __init__(self, number: int, batch: Batch, epoch: int, generation: int) -> None:
         super().__init__(
-            last.topic, batch.partition, last.end - 1, 0.0, 0, None, None, batch, None, 0, 0, tp, generation_id=generation
-        )
+            topic=batch.topic, partition=number, offset=batch.end - 1, timestamp=0.0, timestamp_type=0, headers=None,
+            key=None, value=batch, checksum=None, tp=TP(batch.topic, number), generation_id=generation,
+        )  # fmt: skip
+        self.batch, self.number, self.epoch = batch, number, epoch
+
+    def on_final_ack(self, consumer: Any) -> bool:
+        """The range is acknowledged by the position, inside the transaction."""
+        acknowledged: bool = consumer.ack(self)
+        return acknowledged
 
 
-class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped
-    """The thread that talks to the group and fetches; everything below runs in it, except where it says otherwise."""
+class BatchSchema(faust.Schema):
+    """Hands the batch on as it is."""
 
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        conf, app = self.app.conf, self.app
-        self._assignor = app.assignor
-        return aiokafka.AIOKafkaConsumer(
-            client_id=conf.broker_client_id,
-            group_id=conf.id,
-            group_instance_id=conf.consumer_group_instance_id,
-            partition_assignment_strategy=[self._assignor],
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            request_timeout_ms=int(conf.broker_request_timeout * 1000),
-            session_timeout_ms=int(conf.broker_session_timeout * 1000),
-            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
-            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
-            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
-            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
-            **app.settings.client(),
-        )
+    def compile(self, app: Any, **_: Any) -> Any:
+        """A decoder that decodes nothing."""
 
-    async def in_thread(self, coroutine: Any) -> Any:
-        """Run a coroutine here; called from the main loop."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.thread_loop))
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            _ = propagate
+            return app.create_event(None, message.value, headers=message.headers, message=message)
 
-    async def take(self, tps: tuple[TopicPartition, ...], timeout: float) -> dict[str, Fetched]:  # noqa: ASYNC109
-        """Everything that was fetched of these partitions; waits up to *timeout* seconds for something to be."""
+        return decode
+
+
+class BatchThread(driver.AIOKafkaConsumerThread):
+    """The fetching thread: read committed, explicit positions, records by the partition."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        made = super()._create_worker_consumer(transport)
+        made._isolation_level = "read_committed"  # noqa: SLF001  Faust's driver sets it only in its own mode; read when started
+        made._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  fixed at 1.5 s in the driver
+        made._fetch_max_bytes = 16 * 1024 * 1024  # noqa: SLF001  a bound on what is read ahead
+        return made
+
+    async def take(self, places: Iterable[Place], limit: int, timeout: float) -> Taken:
+        """Fetched records with the consumer positions around them, and the stable offsets known."""
+        return await self.call_thread(self._take, list(places), limit, timeout)
+
+    async def _take(self, places: list[Place], limit: int, timeout: float) -> Taken:
         consumer = self._ensure_consumer()
-        fetcher, assignment = consumer._fetcher, consumer._subscription.subscription.assignment
-        states = {tp: assignment.state_value(tp) for tp in tps}
-        before = {tp: state.position for tp, state in states.items()}
-        with consumer._subscription.fetch_context():
-            drained = await fetcher.fetched_records(tps, timeout=timeout)
-        if not assignment.active:
-            return {}
-        return {
-            tp.topic: Fetched(drained.get(tp, ()), before[tp], state.position, state.lso)
-            for tp, state in states.items()
+        if not self.consumer.flow_active or consumer._closed:  # noqa: SLF001  pinned
+            return []
+        subscription = consumer._subscription.subscription  # noqa: SLF001  pinned
+        assignment = subscription.assignment if subscription is not None else None
+        if assignment is None:
+            return []
+        owned = {TopicPartition(*place): place for place in places if TopicPartition(*place) in assignment.tps}
+        states = {tp: assignment.state_value(tp) for tp in owned}
+        ready = {tp: state for tp, state in states.items() if state.has_valid_position}
+        if not ready:
+            await asyncio.sleep(timeout)
+            return []
+        before = {tp: state.position for tp, state in ready.items()}
+        found = await self._records(consumer, ready, limit, timeout)
+        return [
+            (owned[tp], before[tp], state.position, found.get(tp, []), state.lso)
+            for tp, state in ready.items()
             if state.has_valid_position
-        }
+        ]
 
-    async def stable(self, tps: tuple[TopicPartition, ...]) -> dict[str, int]:
-        """The last stable offset of each, asked of the broker now."""
-        return {tp.topic: end for tp, end in (await self._ensure_consumer().end_offsets(tps)).items()}
+    async def _records(self, consumer: Any, ready: Mapping[Any, Any], limit: int, timeout: float) -> Mapping[Any, list[Any]]:
+        """Up to `limit` records of each partition; waits for the first up to `timeout`."""
+        fetcher = consumer._fetcher  # noqa: SLF001  pinned
+        found: dict[Any, list[Any]] = {}
+        with fetcher._subscriptions.fetch_context():  # noqa: SLF001  pinned
+            for tp in ready:
+                got = await fetcher.fetched_records([tp], timeout=0, max_records=limit)
+                found.update(got)
+            if not found and timeout:
+                found.update(await fetcher.fetched_records(list(ready), timeout=timeout, max_records=limit))
+        return found
 
-    async def place(self, positions: Mapping[TP, int]) -> None:
-        """Read these partitions from these positions, and the rest of the assignment (changelogs) not at all."""
+    async def seek_all(self, positions: Mapping[Place, int]) -> None:
+        """Go to these positions."""
+        await self.call_thread(self._seek_all, positions)
+
+    async def _seek_all(self, positions: Mapping[Place, int]) -> None:
         consumer = self._ensure_consumer()
-        for tp in consumer.assignment():
-            at = positions.get(TP(tp.topic, tp.partition))
-            consumer.seek(tp, at or 0)
-            if at is None:
-                consumer.pause(tp)
-            else:
-                consumer.resume(tp)
+        assigned = consumer.assignment()
+        for place, offset in positions.items():
+            if TopicPartition(*place) in assigned:
+                consumer.seek(TopicPartition(*place), offset)
 
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """A courtesy to tools that show lag: one that fails is tried again with the next."""
-        consumer, assigned = self._ensure_consumer(), self.assignment()
-        known = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in assigned}
-        try:
-            if known:
-                await consumer.commit(known)
-        except KafkaError as error:
-            log.debug("group offsets not committed: %s", error)
-            return False
-        return True
+    async def commit_offsets(self, positions: Mapping[Place, int]) -> None:
+        """Tell the group, for lag tools; nothing is read from there."""
+        await self.call_thread(self._commit_offsets, positions)
+
+    async def _commit_offsets(self, positions: Mapping[Place, int]) -> None:
+        consumer = self._ensure_consumer()
+        assigned = consumer.assignment()
+        offsets = {TopicPartition(*place): at for place, at in positions.items() if TopicPartition(*place) in assigned}
+        if offsets:
+            await consumer.commit(offsets)
 
 
-class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped
-    """Delivers batches. Runs in the main loop; `_thread` does the talking."""
+class BatchConsumer(driver.Consumer):
+    """Faust's consumer, feeding batches to a carrier."""
 
-    app: Frame
+    carrier: ClassVar[Carrier]
     _thread: BatchThread
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._done: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def fetch(self, topics: Iterable[str], partition: int, timeout: float) -> Mapping[str, Fetched]:  # noqa: ASYNC109
-        """See `feed.Source`."""
-        tps = tuple(TopicPartition(topic, partition) for topic in topics)
-        fetched: dict[str, Fetched] = await self._thread.in_thread(self._thread.take(tps, timeout))
-        return fetched
-
-    async def stable(self, topics: Iterable[str], partition: int) -> Mapping[str, int]:
-        """See `feed.Source`."""
-        tps = tuple(TopicPartition(topic, partition) for topic in topics)
-        offsets: dict[str, int] = await self._thread.in_thread(self._thread.stable(tps))
-        return offsets
-
     async def _drain_messages(self, fetcher: Any) -> None:
-        """One pump a feed, from each resumption of the flow to its suspension."""
-        while not (self.should_stop or fetcher.should_stop):
-            await self.can_resume_flow.wait()
-            pumps = [asyncio.create_task(self._pump(feed)) for feed in self.app.crew.feeds()]
-            suspended = asyncio.create_task(self.suspend_flow.wait())
-            try:
-                done, _ = await asyncio.wait([*pumps, suspended], return_when=asyncio.FIRST_COMPLETED)
-                for task in done - {suspended}:
-                    self.app.crew.fail(task.exception() or InternalError("a pump ended by itself"))
-                await self.suspend_flow.wait()
-            finally:
-                for task in (*pumps, suspended):
-                    task.cancel()
-                await asyncio.gather(*pumps, suspended, return_exceptions=True)
+        """Fetch, choose, hand on; between batches let quiet partitions look at their clocks."""
+        carrier, feed = self.carrier, self.carrier.feed
+        stopped = (self._stopped.is_set, fetcher._stopped.is_set)  # noqa: SLF001  pinned
+        while not any(each() for each in stopped):
+            if not self.flow_active:
+                await self.wait(self.can_resume_flow)
+                continue
+            epoch = feed.epoch
+            taken = await self._thread.take(feed.wanted(), carrier.limit, IDLE_SECONDS if feed.idle else BUSY_SECONDS)
+            if epoch != feed.epoch or not self.flow_active:
+                continue
+            for place, begin, end, records, stable in taken:
+                carrier.offered(place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable)
+            await self._hand_on(epoch)
 
-    async def _pump(self, feed: Feed) -> None:
-        delay = self.app.settings.max_delay.total_seconds()
-        while True:
-            await feed.free.wait()
-            batch = await feed.next(self, delay)
-            feed.free.clear()
-            await self.callback(BatchMessage(batch, self.app.consumer_generation_id))
+    async def _hand_on(self, epoch: int) -> None:
+        feed = self.carrier.feed
+        for number, batch in feed.ready():
+            await self.callback(BatchMessage(number, batch, epoch, self.app.consumer_generation_id))
+        for number in feed.quiet():
+            self.carrier.look_at_clock(number)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """The recovered positions, never the group's offsets."""
-        positions: dict[TP, int] = self.app.crew.positions()
-        await self._thread.in_thread(self._thread.place(positions))
-        return positions
+        """Go to the positions of our stores: the group's offsets are a courtesy, not the truth."""
+        positions = self.carrier.positions()
+        await self._thread.seek_all(positions)
+        return {TP(*place): offset for place, offset in positions.items()}
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Quiesce first: finish or abort every open transaction, close every store."""
+        self.stop_flow()
+        await self.carrier.revoke()
+        await super().on_partitions_revoked(revoked)
 
     def ack(self, message: Any) -> bool:
-        """The batch is in the store: its range may be shown as committed."""
-        if message.acked:
-            return False
+        """Nothing is counted by offset: the position is in the transaction."""
         message.acked = True
-        for stretch in message.value.stretches:
-            tp = TP(stretch.topic, message.partition)
-            self._done[tp] = stretch.end
-            self._acked[tp] = [stretch.end - 1]
         self._unacked_messages.discard(message)
         return True
 
-    def _new_offset(self, tp: TP) -> int | None:
-        self._acked.pop(tp, None)
-        return self._done.get(tp)
-
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:
-        return [tp for tp in list(self._acked) if topics is None or tp in topics or tp.topic in topics]
-
-    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002
-        return bool(await self._commit(offsets))
-
-    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Stop reading, let running transactions end (or abort them), give everything back; then Faust's own part."""
-        self.stop_flow()
-        await self.app.crew.release()
-        await self.commit()
+    async def wait_empty(self) -> None:
+        """Everything under way was finished or aborted by `revoke`."""
         self._unacked_messages.clear()
-        self._done.clear()
-        await super().on_partitions_revoked(revoked)
 
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's livelock detector looks at records; ours looks at commits and lag (`crew`)."""
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002  Faust's signature
+        """Tell the group where we are."""
+        _ = topics, start_new_transaction
+        positions = self.carrier.courtesy()
+        if positions and self.flow_active:
+            try:
+                await self._thread.commit_offsets(positions)
+            except Exception as error:  # noqa: BLE001  a courtesy that fails costs a lag tool its figure, nothing else
+                self.carrier.log.debug("offsets not told to the group", reason=repr(error))
+        return True
 
-
-class SilentProducer(driver.Producer):  # type: ignore[misc]  # Faust is untyped
-    """Faust's own producer, which nothing may use: every record goes out in a transaction of its partition."""
-
-    async def on_start(self) -> None:
-        """Connect to nothing."""
+    async def verify_all_partitions_active(self) -> None:
+        """Faust's guess at stalls is often wrong; ours is the carrier's watchdog."""
 
     async def on_stop(self) -> None:
-        """Nothing was connected."""
-
-    async def flush(self) -> None:
-        """Nothing is ever pending."""
-
-    async def send(self, *_: Any, **__: Any) -> Any:
-        """Refuse: it would not be in a transaction."""
-        raise InternalError("a record was sent through Faust, outside of any transaction")
+        """Leave in order."""
+        await self.carrier.revoke()
+        await Service.on_stop(self)
+        if self._thread is not None:
+            await self._thread.stop()
 
 
-class BatchTransport(driver.Transport):  # type: ignore[misc]  # Faust is untyped
-    """The transport of a worker."""
+class BatchTransport(driver.Transport):
+    """The transport that hands batches on."""
 
     Consumer: ClassVar[Any] = BatchConsumer
-    Producer: ClassVar[Any] = SilentProducer
+
+

@@ -1,1 +1,1 @@
-"""What operators see: metrics, logs, health. Nothing here decides or carries."""
+"""What a worker shows of itself: metrics, logs, health. It never decides anything."""

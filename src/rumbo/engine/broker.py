@@ -1,0 +1,140 @@
+"""What the broker has: topics, partitions, settings, offsets. Asked before a worker joins; it changes nothing but by `create`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import aiokafka
+import msgspec
+from aiokafka import errors as kafka
+from aiokafka.structs import TopicPartition
+
+from rumbo.engine.feed import Place
+from rumbo.errors import BrokerError, DefinitionError
+from rumbo.topology import Topology
+
+CONNECT_SECONDS: Final = 20.0
+RECORD_LIMIT: Final = 1_000_000
+"""Bytes that a changelog or dead-letter record may need."""
+
+
+class Needed(msgspec.Struct, frozen=True):
+    """A topic that a topology needs, and the settings that matter. `partitions` None: any number (it decides for the others)."""
+
+    name: str
+    role: str
+    partitions: int | None
+    settings: dict[str, str] = {}
+
+
+def changelog_of(topology: Topology) -> str:
+    """The changelog of the profiles."""
+    return f"{topology.name}-profiles-changelog"
+
+
+def needed(topology: Topology, partitions: int) -> list[Needed]:
+    """Every topic of a topology: sources, dead letters, outputs, progress, control, changelog."""
+    outputs = topology.outputs
+    found = [Needed(source.topic, "source", partitions) for source in topology.sources]
+    found += [Needed(source.dead_letters, "dead letters", partitions, {"cleanup.policy": "delete"}) for source in topology.sources]
+    found += [Needed(name, "output", partitions, {"cleanup.policy": "delete"}) for name in outputs.decisions]
+    found.append(Needed(outputs.progress, "progress", partitions, {"message.timestamp.type": "LogAppendTime"}))
+    found.append(Needed(outputs.control, "control", partitions, {"cleanup.policy": "delete"}))
+    changelog = {"cleanup.policy": "compact", "max.message.bytes": str(RECORD_LIMIT + 100_000)}
+    found.append(Needed(changelog_of(topology), "changelog", partitions, changelog))
+    return found
+
+
+class Broker:
+    """Questions to the broker. One connection, given back by `stop`."""
+
+    def __init__(self, connection: Mapping[str, Any]) -> None:
+        self._connection = dict(connection)
+        self._consumer = aiokafka.AIOKafkaConsumer(**self._connection, group_id=None, isolation_level="read_committed")
+
+    async def start(self) -> None:
+        """Connect. Raises BrokerError with the cure."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._consumer.start()
+        except (kafka.KafkaError, TimeoutError, OSError) as error:
+            await self.stop()
+            servers = self._connection["bootstrap_servers"]
+            raise BrokerError(
+                f"no Kafka at {servers} ({error or 'no answer'}); is it running, and is RUMBO__BROKER (with its security) right?"
+            ) from None
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def partitions(self, topics: Iterable[str]) -> dict[str, int | None]:
+        """How many partitions each topic has; None where there is no such topic."""
+        cluster = self._consumer._client.cluster  # noqa: SLF001  pinned; the public call knows subscribed topics only
+        self._consumer._client.set_topics(list(topics))  # noqa: SLF001  pinned
+        await self._consumer._client.force_metadata_update()  # noqa: SLF001  pinned
+        return {topic: len(found) if (found := cluster.partitions_for_topic(topic)) else None for topic in topics}
+
+    async def offsets(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
+        """The beginning and the stable end of each place."""
+        by_tp = {TopicPartition(*place): place for place in places}
+        try:
+            begins = await self._consumer.beginning_offsets(list(by_tp))
+            ends = await self._consumer.end_offsets(list(by_tp))
+        except kafka.KafkaError as error:
+            raise BrokerError(f"offsets of {sorted({place.topic for place in by_tp.values()})}: {error!r}") from error
+        return {place: (begins[tp], ends[tp]) for tp, place in by_tp.items()}
+
+    async def configured(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The settings of each topic."""
+        from aiokafka.admin import AIOKafkaAdminClient, config_resource
+
+        admin = AIOKafkaAdminClient(**self._connection)
+        await admin.start()
+        try:
+            resource = config_resource.ConfigResource
+            kind = config_resource.ConfigResourceType.TOPIC
+            answers = await admin.describe_configs([resource(kind, topic) for topic in topics])
+        finally:
+            await admin.close()
+        return {
+            entry[3]: {each[0]: each[1] for each in entry[4]} for answer in answers for entry in answer.resources if not entry[0]
+        }
+
+
+async def check_topics(broker: Broker, topology: Topology) -> int:
+    """The partition count that all topics share. Raises DefinitionError with every problem and its cure."""
+    first = topology.sources[0].topic
+    names = [each.name for each in needed(topology, 1)]
+    counts = await broker.partitions(names)
+    count = counts.get(first)
+    cure = "`rumbo topics TOPOLOGY --create` makes what is missing"
+    problems = [f"topic {name} does not exist; {cure}" for name, found in counts.items() if found is None]
+    if count is not None:
+        wanted = needed(topology, count)
+        problems += [
+            f"topic {each.name} ({each.role}) has {found} partitions, {first} has {count}: customers would be in different places; "
+            "make them equal (a new topic; partitions can only be added)"
+            for each in wanted
+            if (found := counts[each.name]) is not None and found != count
+        ]
+        problems += _differences(wanted, await broker.configured([name for name, found in counts.items() if found]))
+    if problems:
+        raise DefinitionError(f"topics of {topology.name}", problems)
+    return count or 0
+
+
+def _differences(wanted: list[Needed], found: Mapping[str, Mapping[str, str]]) -> list[str]:
+    said: list[str] = []
+    for each in wanted:
+        settings = found.get(each.name, {})
+        for name, value in each.settings.items():
+            has = settings.get(name)
+            if has is None or has == value or (name == "max.message.bytes" and int(has) >= RECORD_LIMIT):
+                continue
+            if each.role == "progress":
+                continue  # without the broker's time a live clock waits for events: a warning in `rumbo doctor`
+            said.append(f"topic {each.name} ({each.role}) has {name}={has}, and needs {value}")
+    return said

@@ -1,0 +1,227 @@
+"""What ties the partitions of one worker together: assignment, recovery, revocation, the watchdog. It knows no Faust.
+
+On assignment, in this order: producers start (each fences its predecessor), the stores recover to the last stable offset,
+positions are checked against the broker; then the feed begins. On revocation: finish or abort, then give everything back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import structlog
+
+from rumbo.config import Settings
+from rumbo.engine import position as record
+from rumbo.engine.feed import Feed, Place
+from rumbo.engine.partition import Batch, PartitionWorker, Stage
+from rumbo.engine.position import SourcePosition
+from rumbo.engine.recovery import ChangelogReader, StoreAheadError
+from rumbo.engine.store import Memory, Store, put_aside
+from rumbo.engine.transaction import FencedError, PartitionProducer
+from rumbo.errors import BrokerError, InternalError
+
+ASSIGN_SECONDS: Final = 60.0
+FENCES: Final = 3
+"""Fences within a minute that stop the process."""
+
+Offsets = Callable[[Iterable[Place]], Any]
+"""Asks the broker: (beginning, stable end) of each place, by a coroutine."""
+
+
+class Carrier:
+    """The partitions that this worker owns."""
+
+    def __init__(self, stage: Stage, settings: Settings, offsets: Offsets, failed: Callable[[BaseException], None]) -> None:
+        self.stage, self.settings, self._offsets, self._failed = stage, settings, offsets, failed
+        topology = stage.topology
+        self.feed = Feed(stage.lateness, topology.outputs.control)
+        self.workers: dict[int, PartitionWorker] = {}
+        self.log = structlog.get_logger("rumbo.engine")
+        self.limit = settings.max_batch
+        self.recovered = asyncio.Event()
+        self._connection = settings.connection()
+        self._memory = Memory(settings.cache_mib)
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._told: dict[Place, int] = {}
+        self._lags: dict[Place, int] = {}
+
+    # Assignment -------------------------------------------------------------------------------------------------------
+
+    async def assign(self, numbers: Iterable[int]) -> None:
+        """Own these partitions: fence, recover, check, begin. Raises InternalError or BrokerError; nothing is half owned."""
+        owned = sorted(set(numbers))
+        started = monotonic()
+        try:
+            async with asyncio.timeout(ASSIGN_SECONDS + 540):  # a large recovery reports its own stalls
+                producers = dict(zip(owned, await asyncio.gather(*(self._producer(number) for number in owned)), strict=True))
+                self.stage.failpoints.reached("in_init")
+                stores = await self._recover(owned)
+        except TimeoutError:
+            raise BrokerError("the assignment was not taken in time: is the broker up?") from None
+        for number in owned:
+            found = record.load(stores[number].position())
+            self.workers[number] = PartitionWorker(self.stage, number, stores[number], producers[number], found)
+        await self._check(owned)
+        self.feed.begin(owned)
+        self.stage.metrics.assigned(len(owned))
+        self.recovered.set()
+        self.log.info("assigned", partitions=owned, seconds=round(monotonic() - started, 3))
+
+    async def _producer(self, number: int) -> PartitionProducer:
+        compression = self.settings.compression
+        made = PartitionProducer(
+            self._connection,
+            f"{self.stage.topology.name}-profiles-{number}",
+            compression=None if compression == "none" else compression,
+            failpoints=self.stage.failpoints,
+        )
+        async with asyncio.timeout(ASSIGN_SECONDS):
+            await made.start()
+        return made
+
+    def _open(self, number: int) -> Store:
+        owner = f"{self.stage.topology.name}/profiles/{number}/{self.stage.partitions}"
+        folder = Path(self.settings.state_dir) / self.stage.topology.name / f"profiles-{number}"
+        return Store.open(folder, owner, self._memory)
+
+    async def _recover(self, owned: list[int]) -> dict[int, Store]:
+        reader = ChangelogReader(self._connection, self.stage.changelog, self.stage.failpoints)
+        stores = {number: self._open(number) for number in owned}
+        await reader.start()
+        try:
+            while True:
+                try:
+                    started = monotonic()
+                    taken = await reader.recover(stores, self.stage.metrics.recovering)
+                except StoreAheadError as error:
+                    stores[error.partition].close()
+                    aside = put_aside(stores[error.partition].folder)
+                    self.log.warning("state was ahead of its changelog: put aside, rebuilding", partition=error.partition, aside=str(aside))
+                    stores[error.partition] = self._open(error.partition)
+                    continue
+                if total := sum(taken.values()):
+                    seconds = monotonic() - started
+                    self.log.info("recovered", records=total, seconds=round(seconds, 3), per_second=round(total / max(seconds, 1e-6)))
+                return stores
+        finally:
+            await reader.stop()
+
+    async def _check(self, owned: list[int]) -> None:
+        """Positions against what the broker has; a source read for the first time begins where the topology says."""
+        topics = (*self.stage.lateness, self.stage.topology.outputs.control)
+        places = [Place(topic, number) for number in owned for topic in topics]
+        bounds: Mapping[Place, tuple[int, int]] = await self._offsets(places)
+        for number in owned:
+            worker = self.workers[number]
+            position = worker.position
+            position.definition = self.stage.topology.fingerprint
+            new = [topic for topic in topics if topic not in position.sources]
+            for topic in topics:
+                begin, end = bounds[Place(topic, number)]
+                if topic in new:
+                    at = begin if self.stage.topology.start == "earliest" or topic not in self.stage.lateness else end
+                    position.sources[topic] = SourcePosition(next=at, partitions=self.stage.partitions)
+                else:
+                    record.check(topic, position.sources[topic], partitions=self.stage.partitions, begin=begin, end=end)
+                worker.caught_up[topic] = position.sources[topic].next >= end
+                self.feed.offer(number, Batch(topic, 0, 0, (), worker.caught_up[topic]))
+
+    async def revoke(self) -> None:
+        """Give everything back: what is under way has a while to finish, then it is abandoned to the successor's fence."""
+        self.recovered.clear()
+        tasks = [task for task in self._tasks.values() if not task.done()]
+        if tasks:
+            _, unfinished = await asyncio.wait(tasks, timeout=self.settings.rebalance_timeout / 2)
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+        self.stage.failpoints.reached("in_revoke")
+        self.feed.end()
+        workers, self.workers = self.workers, {}
+        self._tasks.clear()
+        await asyncio.gather(*(worker.producer.stop() for worker in workers.values()), return_exceptions=True)
+        for worker in workers.values():
+            worker.store.close()
+        self.stage.metrics.revoked()
+
+    # Work -------------------------------------------------------------------------------------------------------------
+
+    def offered(self, place: Place, batch: Batch, stable: int | None) -> None:
+        """Something was fetched."""
+        self.feed.offer(place.partition, batch)
+        worker = self.workers.get(place.partition)
+        if worker is not None and batch.end == batch.begin and place.topic in worker.caught_up:
+            worker.caught_up[place.topic] = batch.caught_up
+        if stable is not None:
+            self._lags[place] = max(stable - batch.end, 0)
+
+    def submit(self, number: int, batch: Batch, epoch: int) -> None:
+        """One batch for one partition; one at a time."""
+        worker = self.workers.get(number)
+        if epoch == self.feed.epoch and worker is not None:
+            self._start(number, worker.take(batch))
+
+    def look_at_clock(self, number: int) -> None:
+        """Let a quiet partition see what time it is."""
+        worker = self.workers.get(number)
+        if worker is not None and worker.has_to_look():
+            self.feed.work(number)
+            self._start(number, worker.idle())
+
+    def _start(self, number: int, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks[number] = task
+        task.add_done_callback(lambda done: self._done(number, done))
+
+    def _done(self, number: int, task: asyncio.Task[Any]) -> None:
+        self.feed.done(number)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(error)
+
+    # What others ask --------------------------------------------------------------------------------------------------
+
+    def positions(self) -> dict[Place, int]:
+        """Where to read on: every source of every partition owned."""
+        return {
+            Place(topic, number): source.next
+            for number, worker in self.workers.items()
+            for topic, source in worker.position.sources.items()
+        }
+
+    def courtesy(self) -> dict[Place, int]:
+        """Positions that the group has not been told; lags are shown at the same time."""
+        for place, lag in self._lags.items():
+            self.stage.metrics.lag(place.topic, place.partition, lag)
+        positions = self.positions()
+        changed = {place: at for place, at in positions.items() if self._told.get(place) != at}
+        self._told = positions
+        return changed
+
+    def fail(self, error: BaseException) -> None:
+        """Something went wrong that must stop the process."""
+        self._failed(error)
+
+    def stalled(self) -> str | None:
+        """Why no progress is made although there is something to do; None while all is well."""
+        now = monotonic()
+        for number, worker in self.workers.items():
+            waits = now - worker.committed_at
+            if waits > self.settings.stall_seconds and self.feed.lagging(number):
+                return f"partition {number} has something to read and has committed nothing for {waits:.0f} s"
+        return None
+
+
+def is_fence(error: BaseException) -> bool:
+    """Whether the error says that somebody else owns the partition."""
+    return isinstance(error, FencedError)
+
+
+def reason(error: BaseException) -> str:
+    """One sentence for people."""
+    return str(error) if isinstance(error, InternalError | BrokerError) else repr(error)
+

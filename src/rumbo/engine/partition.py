@@ -1,0 +1,287 @@
+"""One partition of the stage that decides: the batch protocol. Everything of a batch commits together, then the store follows.
+
+Check the beginning, read, group by customer, load, step, one transaction (outputs, rejects, changelog, position, progress),
+one write of the store. It decides nothing: that is the program's. It knows no Faust.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from time import monotonic, time
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from rumbo.core.decision import Decision
+from rumbo.core.instant import Instant, isoformat, parse_instant
+from rumbo.core.interaction import Interaction
+from rumbo.core.profile import DUE_BYTES, Profile, stored
+from rumbo.core.program import Program
+from rumbo.engine import position as record
+from rumbo.engine.clock import event_clock, live_clock
+from rumbo.engine.failpoint import Failpoints
+from rumbo.engine.position import Position
+from rumbo.engine.store import POSITION_KEY, Store
+from rumbo.engine.transaction import Committed, PartitionProducer, Row
+from rumbo.errors import InternalError
+from rumbo.intake import Reader, Reject, dead_letter
+from rumbo.observe.metrics import Metrics
+from rumbo.output import Encoder
+from rumbo.topology import Topology
+
+TIMERS: Final = 500
+"""Overdue timers in one transaction."""
+REJECTS_WATCHED: Final = 1_000
+HEARTBEAT: Final = 30.0
+"""Seconds after which a silent partition writes a progress record, to learn the broker's time."""
+LOOK: Final = 0.05
+"""Seconds between two looks of a quiet partition at the wall's clock."""
+_NO_TIMER: Final = bytes(DUE_BYTES)
+_NO_HEADERS: Final[list[tuple[str, bytes]]] = []
+
+
+class Batch(NamedTuple):
+    """Records of one source in one partition. `begin` and `end` are consumer positions: markers take offsets too."""
+
+    topic: str
+    begin: int
+    end: int
+    records: Sequence[Any]
+    caught_up: bool
+    """Whether `end` had reached the last stable offset when it was taken."""
+
+
+class GapError(InternalError):
+    """Records between the position and the batch are missing: that would be loss."""
+
+
+class TooManyRejectsError(InternalError):
+    """More of the last records were rejected than the topology allows: a bad deploy, not bad records."""
+
+
+class Stage(NamedTuple):
+    """What the partitions of one worker share."""
+
+    topology: Topology
+    program: Program
+    encoder: Encoder
+    readers: Mapping[str, Reader]
+    lateness: Mapping[str, int]
+    partitions: int
+    changelog: str
+    metrics: Metrics
+    failpoints: Failpoints
+
+
+class PartitionWorker:
+    """One partition, owned: its store, its producer, its position."""
+
+    def __init__(self, stage: Stage, number: int, store: Store, producer: PartitionProducer, found: Position) -> None:
+        self.stage, self.number, self.store, self.producer, self.position = stage, number, store, producer, found
+        self.caught_up = dict.fromkeys(stage.lateness, False)
+        self.committed_at = monotonic()
+        self.broker_time: Instant = 0
+        self._written_at = self._looked_at = 0.0
+        self._recent: deque[bool] = deque(maxlen=REJECTS_WATCHED)
+        self._touched: dict[str, tuple[Profile, bytes]] = {}
+
+    def next_of(self, topic: str) -> int:
+        """The consumer position to go on from."""
+        return self.position.sources[topic].next
+
+    async def take(self, batch: Batch) -> None:
+        """Process one batch, whole; the timers that its time makes due follow in transactions of their own."""
+        trimmed = self._continues(batch)
+        self.stage.failpoints.reached("after_poll")
+        started = monotonic()
+        groups: dict[str, list[Row]] = {}
+        if batch.topic == self.stage.topology.outputs.control:
+            clock = self._control(trimmed)
+        else:
+            self._step(batch.topic, trimmed, groups)
+            clock = 0
+        self._advance(batch, trimmed, clock)
+        self.stage.failpoints.reached("after_step")
+        await self._commit(groups, (batch.topic, batch.begin, batch.end))
+        self.stage.metrics.batch(self.number, batch.topic, len(trimmed), monotonic() - started)
+        await self.timers()
+
+    def _continues(self, batch: Batch) -> Sequence[Any]:
+        noted = self.position.sources[batch.topic]
+        if batch.begin > noted.next:
+            raise GapError(f"{batch.topic}-{self.number}: a batch begins at {batch.begin}, the position is {noted.next}")
+        if batch.begin == noted.next:
+            return batch.records
+        kept = [each for each in batch.records if each.offset >= noted.next]
+        self.stage.metrics.replayed(len(batch.records) - len(kept))
+        return kept
+
+    # Stepping ---------------------------------------------------------------------------------------------------------
+
+    def _step(self, topic: str, records: Sequence[Any], groups: dict[str, list[Row]]) -> None:
+        """Read, load each customer once, step each interaction in order."""
+        read, recent = self.stage.readers[topic], self._recent
+        interactions: list[Interaction] = []
+        for each in records:
+            found = read(each)
+            if type(found) is Interaction:
+                interactions.append(found)
+                recent.append(False)
+            elif type(found) is Reject:
+                self._reject(each, found, groups)
+                recent.append(True)
+        self._load({each.customer for each in interactions})
+        touched, advance = self._touched, self.stage.program.advance
+        decisions: list[Decision] = []
+        latest = self.position.sources[topic].clock
+        flags = self.stage.metrics.coerced
+        for each in interactions:
+            made = advance(touched[each.customer][0], each)
+            if made:
+                decisions += made
+            if each.at > latest:
+                latest = each.at
+            if each.flags:
+                flags(each.flags)
+        self.position.sources[topic].clock = latest
+        self._encode(decisions, groups)
+        self.stage.metrics.processed(topic, len(records), len(interactions), self.stage.program.stats)
+
+    def _load(self, customers: set[str]) -> None:
+        names = [name for name in customers if name not in self._touched]
+        load = self.stage.program.load
+        for name, value in zip(names, self.store.get_many([b"p" + name.encode() for name in names]), strict=True):
+            if value is None:
+                self._touched[name] = (load(name, None), _NO_TIMER)
+            else:
+                self._touched[name] = (load(name, value[DUE_BYTES:]), value[:DUE_BYTES])
+
+    def _reject(self, raw: Any, reject: Reject, groups: dict[str, list[Row]]) -> None:
+        topology = self.stage.topology
+        key, value, headers = dead_letter(raw, reject, keep=topology.dlq_payload == "keep")
+        groups.setdefault(topology.source(raw.topic).dead_letters, []).append((key, value, headers))
+        self.stage.metrics.rejected(raw.topic, reject.reason)
+        recent = self._recent
+        if len(recent) == REJECTS_WATCHED and sum(recent) > topology.dlq_limit * REJECTS_WATCHED:
+            raise TooManyRejectsError(
+                f"{raw.topic}-{self.number}: {sum(recent)} of the last {REJECTS_WATCHED} records were rejected (last: {reject.reason}, "
+                f"{reject.detail}); a limit of {topology.dlq_limit:.0%} stops the worker before the topic is emptied into the dead letters"
+            )
+
+    def _encode(self, decisions: Sequence[Decision], groups: dict[str, list[Row]]) -> None:
+        encode, count = self.stage.encoder, self.stage.metrics.decided
+        for decision in decisions:
+            out = encode(decision)
+            groups.setdefault(out.topic, []).append((out.key, out.value, out.headers))
+            count(decision)
+
+    # Time -------------------------------------------------------------------------------------------------------------
+
+    def _advance(self, batch: Batch, records: Sequence[Any], clock: Instant) -> None:
+        """Move the position over the batch, and the clock with it."""
+        source = self.position.sources[batch.topic]
+        source.next = batch.end
+        if records:
+            last = records[-1]
+            source.last_timestamp = last.timestamp
+            source.last_crc = crc32(last.value or b"")
+        self.caught_up[batch.topic] = batch.caught_up
+        moved = event_clock(self.position, self.stage.lateness, self.caught_up)
+        self.position.clock = max(moved, clock, self.position.clock)
+
+    def _control(self, records: Sequence[Any]) -> Instant:
+        """The instant that clock records set; others are not ours to answer."""
+        latest = 0
+        for each in records:
+            try:
+                said = msgspec.json.decode(each.value or b"{}")
+                if isinstance(said, dict) and said.get("type") == "clock":
+                    latest = max(latest, parse_instant(str(said["at"])))
+            except (msgspec.MsgspecError, ValueError, KeyError):
+                self.stage.metrics.rejected(each.topic, "not_a_control_record")
+        return latest
+
+    def has_to_look(self) -> bool:
+        """Whether a quiet partition has anything to see: the clock of a live topology moves by itself."""
+        if self.stage.topology.clock == "live":
+            return monotonic() - self._looked_at > LOOK
+        return all(self.caught_up.values()) and event_clock(self.position, self.stage.lateness, self.caught_up) > self.position.clock
+
+    async def idle(self) -> bool:
+        """Nothing to read: let the wall push the clock where the topology lives by it, and fire what is due. Whether anything was."""
+        position, topology = self.position, self.stage.topology
+        self._looked_at = monotonic()
+        if not all(self.caught_up.values()):
+            return False
+        wall = int(time() * 1_000_000)
+        if topology.clock == "live" and monotonic() - self._written_at > HEARTBEAT:
+            await self._commit({}, None)  # a silent partition asks the broker for its time
+        moved = max(
+            event_clock(position, self.stage.lateness, self.caught_up),
+            live_clock(topology.clock, position, self.stage.lateness, wall=wall, broker=self._broker_now()),
+        )
+        if moved > position.clock:
+            position.clock = moved
+        return await self.timers()
+
+    def _broker_now(self) -> Instant:
+        """The broker's time at its last answer, and what has passed since by this machine's steady clock."""
+        return self.broker_time + int((monotonic() - self._written_at) * 1_000_000) if self.broker_time else 0
+
+    async def timers(self) -> bool:
+        """Fire what the clock makes due, in due order, a chunk a transaction."""
+        fired = False
+        while due := self.store.due(self.position.clock, TIMERS):
+            customers = dict.fromkeys(customer.decode() for _, customer in due)
+            self._load(set(customers))
+            upto = due[-1][0] if len(due) == TIMERS else self.position.clock
+            decisions: list[Decision] = []
+            for customer in customers:
+                decisions += self.stage.program.fire(self._touched[customer][0], upto)
+            groups: dict[str, list[Row]] = {}
+            self._encode(decisions, groups)
+            await self._commit(groups, None)
+            self.stage.metrics.timers(len(due))
+            fired = True
+        return fired
+
+    # Committing -------------------------------------------------------------------------------------------------------
+
+    async def _commit(self, groups: dict[str, list[Row]], consumed: tuple[str, int, int] | None) -> None:
+        """One transaction, then one write of the store."""
+        rows: list[tuple[bytes, bytes | None]] = []
+        moves: list[tuple[bytes, bytes, bytes]] = []
+        for name, (profile, old) in self._touched.items():
+            customer, value = name.encode(), stored(profile)
+            rows.append((b"p" + customer, value))
+            if value[:DUE_BYTES] != old:
+                moves.append((old, value[:DUE_BYTES], customer))
+        rows.append((POSITION_KEY, record.dump(self.position)))
+        stage, number = self.stage, self.number
+        everything = [(topic, number, out) for topic, out in groups.items()]
+        everything.append((stage.changelog, number, [(key, value, _NO_HEADERS) for key, value in rows]))
+        everything.append((stage.topology.outputs.progress, number, [self._progress(consumed)]))
+        committed = await self.producer.commit(everything)
+        self._committed(committed)
+        self.store.write(rows, moves, committed.next_offsets[stage.changelog, number])
+        stage.failpoints.reached("before_ack")
+        self._touched = {}
+
+    def _committed(self, committed: Committed) -> None:
+        now = monotonic()
+        self.committed_at = self._written_at = now
+        broker = committed.broker_ms.get((self.stage.topology.outputs.progress, self.number), -1)
+        if broker > 0:
+            self.broker_time = broker * 1000
+        self.stage.metrics.committed(self.number, self.position.clock)
+
+    def _progress(self, consumed: tuple[str, int, int] | None) -> Row:
+        """What this transaction took and where the clock stands: a replay of several topics takes the same order."""
+        topic, begin, end = consumed if consumed is not None else ("", 0, 0)
+        said = {
+            "app": self.stage.topology.name, "partition": self.number, "clock": isoformat(self.position.clock),
+            "sources": {topic: [begin, end]} if topic else {},
+        }  # fmt: skip
+        return self.stage.topology.name.encode(), msgspec.json.encode(said), _NO_HEADERS

@@ -1,0 +1,82 @@
+"""The position record: how far a partition has read its sources, kept in the changelog with the state it belongs to.
+
+Pure data and pure checks: what the broker says against what was noted, each difference with its cure.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from rumbo.core.instant import Instant
+from rumbo.errors import InternalError
+
+FORMAT: Final = 1
+
+
+class SourcePosition(msgspec.Struct, array_like=True):
+    """One source topic: the consumer position to go on from, and what the last record consumed was."""
+
+    next: int
+    partitions: int
+    last_timestamp: int = -1
+    last_crc: int = 0
+    clock: Instant = 0
+    """The largest event time seen (not less the lateness)."""
+
+
+class Position(msgspec.Struct, array_like=True):
+    """One partition of a stage."""
+
+    format: int = FORMAT
+    sources: dict[str, SourcePosition] = {}
+    clock: Instant = 0
+    """The partition's clock; it never goes back."""
+    definition: str = ""
+    """The fingerprint of the definitions that wrote last."""
+
+
+class PositionError(InternalError):
+    """What was noted and what the broker has do not belong together; the message says the cure."""
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decoder: Final = msgspec.msgpack.Decoder(Position)
+
+
+def dump(position: Position) -> bytes:
+    """The record's bytes."""
+    return _encode(position)
+
+
+def load(value: bytes | None) -> Position:
+    """Read a record; none is a first start. Raises PositionError for a newer format."""
+    if value is None:
+        return Position()
+    try:
+        found = _decoder.decode(value)
+    except msgspec.MsgspecError as error:
+        raise PositionError(f"the position record cannot be read ({error}): a newer version wrote it, or it is damaged") from None
+    if found.format > FORMAT:
+        raise PositionError("the position record was written by a newer version of Rumbo: run that one")
+    return found
+
+
+def check(topic: str, noted: SourcePosition, *, partitions: int, begin: int, end: int) -> None:
+    """Whether a source can go on from where it was. Raises PositionError with the cure."""
+    if noted.partitions != partitions:
+        raise PositionError(
+            f"topic {topic} has {partitions} partitions, and had {noted.partitions} when its state was written: customers would "
+            "be looked for in the wrong partition. Move to a new topic (and topology name) with a backfill, or restore the topic"
+        )
+    if noted.next > end:
+        raise PositionError(
+            f"topic {topic} ends at {end}, before the position {noted.next}: it was deleted and created again. "
+            "Start a new topology name, or remove the app's changelog topic and state to begin anew"
+        )
+    if noted.next < begin:
+        raise PositionError(
+            f"topic {topic} begins at {begin}, after the position {noted.next}: records were deleted before they were read. "
+            "That is loss: raise its retention; to accept the gap, begin anew under a new topology name"
+        )

@@ -1,0 +1,114 @@
+"""State from the changelog: read committed, until the reader's *position* reaches the last stable offset.
+
+Control records occupy offsets, so the last data record is not the end; the stable offset is read after the producer has
+fenced its predecessor, or the predecessor's last batch could be missed. It writes nothing but the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import aiokafka
+from aiokafka import errors as kafka
+from aiokafka.structs import TopicPartition
+
+from rumbo.engine.failpoint import Failpoints
+from rumbo.engine.store import Store
+from rumbo.errors import BrokerError, InternalError
+
+_POLL_MS: Final = 10
+_RECORDS: Final = 10_000
+STALL_SECONDS: Final = 60.0
+
+Progress = Callable[[int, int], None]
+"""Told of (partition, records that may be left)."""
+
+
+class RecoveryError(InternalError):
+    """The changelog cannot give the state back; the message says why and the cure."""
+
+
+class ChangelogReader:
+    """Reads the changelog partitions of one worker."""
+
+    def __init__(self, connection: Mapping[str, Any], topic: str, failpoints: Failpoints) -> None:
+        self._topic, self._failpoints = topic, failpoints
+        self._consumer = aiokafka.AIOKafkaConsumer(
+            **connection,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+            fetch_max_bytes=32 * 1024 * 1024,
+            fetch_max_wait_ms=50,
+        )
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def recover(self, stores: Mapping[int, Store], progress: Progress) -> dict[int, int]:
+        """Bring every store up to its partition's last stable offset; how many records each took."""
+        places = {number: TopicPartition(self._topic, number) for number in stores}
+        if not places:
+            return {}
+        self._consumer.assign(list(places.values()))
+        try:
+            begins = await self._consumer.beginning_offsets(list(places.values()))
+            ends = await self._consumer.end_offsets(list(places.values()))  # read committed: the last stable offset
+        except kafka.KafkaError as error:
+            raise BrokerError(f"changelog {self._topic}: {error!r}") from error
+        for number, place in places.items():
+            self._seek(place, stores[number], begins[place], ends[place])
+        waiting = {number for number, place in places.items() if stores[number].changelog_next < ends[place]}
+        return await self._read(stores, {number: places[number] for number in waiting}, ends, progress)
+
+    def _seek(self, place: TopicPartition, store: Store, begin: int, end: int) -> None:
+        if store.changelog_next > end:
+            raise StoreAheadError(place.partition)
+        if begin > store.changelog_next:
+            raise RecoveryError(
+                f"changelog {self._topic}, partition {place.partition}, begins at {begin}, after {store.changelog_next}: its head was "
+                "cut off. State is missing: restore the topic (cleanup.policy=compact, no retention), or begin anew under a new name"
+            )
+        self._consumer.seek(place, store.changelog_next)
+
+    async def _read(
+        self, stores: Mapping[int, Store], places: dict[int, TopicPartition], ends: Mapping[TopicPartition, int], progress: Progress
+    ) -> dict[int, int]:
+        taken = dict.fromkeys(stores, 0)
+        moved_at, seen = asyncio.get_running_loop().time(), -1
+        while places:
+            found = await self._consumer.getmany(*places.values(), timeout_ms=_POLL_MS, max_records=_RECORDS)
+            for number, place in list(places.items()):
+                records = found.get(place, ())
+                position = await self._consumer.position(place)
+                if records or position > stores[number].changelog_next:
+                    stores[number].apply([(record.key, record.value) for record in records], position)
+                    taken[number] += len(records)
+                    self._failpoints.reached("in_recovery")
+                progress(number, max(ends[place] - position, 0))
+                if position >= ends[place]:
+                    del places[number]
+            now, total = asyncio.get_running_loop().time(), sum(store.changelog_next for store in stores.values())
+            if total != seen:
+                moved_at, seen = now, total
+            elif now - moved_at > STALL_SECONDS:
+                left = {number: ends[place] - stores[number].changelog_next for number, place in places.items()}
+                raise RecoveryError(f"changelog {self._topic}: no progress for {STALL_SECONDS:.0f} s, left {left}")
+        return taken
+
+
+class StoreAheadError(InternalError):
+    """A store is ahead of its changelog: it must be put aside and rebuilt."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        super().__init__(f"the state of partition {partition} is ahead of its changelog")

@@ -1,0 +1,216 @@
+"""The local state of one partition: one RocksDB, opened and closed by its owner alone, written one atomic batch at a time.
+
+Keys begin with a letter: `p` profiles, `m` what the engine notes, `t` the timer index (due instant, customer), which is local
+and rebuilt from the profiles' first eight bytes. The store is never ahead of the changelog. It never decides anything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteBufferManager,
+)
+
+from rumbo.core.instant import Instant
+from rumbo.core.profile import DUE_BYTES
+from rumbo.errors import InternalError
+
+FORMAT: Final = 1
+MIB: Final = 1024 * 1024
+_FORMAT_KEY: Final = b"mformat"
+_OWNER_KEY: Final = b"mowner"
+_NEXT_KEY: Final = b"mchangelog"
+POSITION_KEY: Final = b"mposition"
+_PROFILE: Final = b"p"[0]
+_NO_TIMER: Final = bytes(DUE_BYTES)
+_BLOOM_BITS: Final = 10
+
+Rows = Iterable[tuple[bytes, bytes | None]]
+TimerMoves = Iterable[tuple[bytes, bytes, bytes]]
+"""(old due, new due, customer): due instants as eight bytes, zeros for none."""
+
+log = structlog.get_logger("rumbo.store")
+
+
+class StoreError(InternalError):
+    """The state directory cannot be used; the message says why and the cure."""
+
+
+class Memory:
+    """What the stores of one process share: a block cache and a bound on what is not yet on disk."""
+
+    def __init__(self, cache_mib: int = 64, write_mib: int = 64) -> None:
+        self.cache = Cache(cache_mib * MIB)
+        self.writes = WriteBufferManager.new_write_buffer_manager_with_cache(write_mib * MIB, False, self.cache)
+
+    def options(self) -> Any:
+        """RocksDB's options for point reads of small records."""
+        blocks = BlockBasedOptions()
+        blocks.set_block_cache(self.cache)
+        blocks.set_bloom_filter(_BLOOM_BITS, False)
+        blocks.set_cache_index_and_filter_blocks(True)
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_block_based_table_factory(blocks)
+        options.set_write_buffer_manager(self.writes)
+        options.set_write_buffer_size(16 * MIB)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_max_open_files(256)
+        options.set_keep_log_file_num(2)
+        options.set_max_background_jobs(2)
+        return options
+
+
+class Store:
+    """The state of one partition. `changelog_next` is the changelog offset after the last record that is in it."""
+
+    def __init__(self, db: Any, folder: Path) -> None:
+        self._db, self.folder = db, folder
+        found = db.get(_NEXT_KEY)
+        self.changelog_next = int.from_bytes(found, "big") if found is not None else 0
+        self._scan_from = b"t"
+
+    @classmethod
+    def open(cls, folder: Path, owner: str, memory: Memory) -> Store:
+        """Open or make the store of `owner` (app, stage and partition).
+
+        A corrupt one is put aside and an empty one opened, to be rebuilt from the changelog. Raises StoreError for one that
+        another process holds, that belongs to another owner, or that a newer version wrote.
+        """
+        os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103  Path.mkdir gives parents the default mode
+        try:
+            db = Rdict(str(folder), options=memory.options())
+            known = db.get([_FORMAT_KEY, _OWNER_KEY])
+        except Exception as error:  # noqa: BLE001  rocksdict raises nothing narrower
+            return cls._instead(folder, owner, memory, error)
+        cls._claim(db, folder, owner, known)
+        return cls(db, folder)
+
+    @classmethod
+    def _instead(cls, folder: Path, owner: str, memory: Memory, error: Exception) -> Store:
+        reason = str(error)
+        if "lock hold by" in reason.lower() or "While lock file" in reason:
+            raise StoreError(f"{folder} is in use by another worker; give each worker a state directory of its own") from None
+        if "No space left" in reason:
+            raise StoreError(f"{folder}: no space left on the device; free some and start again") from None
+        aside = put_aside(folder)
+        log.warning("state was corrupt: put aside, rebuilding from the changelog", folder=str(folder), aside=str(aside), reason=reason)
+        return cls.open(folder, owner, memory)
+
+    @staticmethod
+    def _claim(db: Any, folder: Path, owner: str, known: list[bytes | None]) -> None:
+        written, whose = known
+        if written is None:
+            batch = WriteBatch(raw_mode=True)
+            batch.put(_FORMAT_KEY, FORMAT.to_bytes(4, "big"))
+            batch.put(_OWNER_KEY, owner.encode())
+            db.write(batch)
+            return
+        if int.from_bytes(written, "big") > FORMAT:
+            db.close()
+            raise StoreError(f"{folder} was written by a newer version of Rumbo; run that one, or remove the folder to rebuild it")
+        if whose != owner.encode():
+            db.close()
+            other = (whose or b"?").decode(errors="replace")
+            raise StoreError(f"{folder} holds the state of {other}, not of {owner}; point the state directory elsewhere")
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values of these keys, None where there is none."""
+        found: list[bytes | None] = self._db.get(list(keys))
+        return found
+
+    def position(self) -> bytes | None:
+        """The position record last written."""
+        found: bytes | None = self._db.get(POSITION_KEY)
+        return found
+
+    def write(self, rows: Rows, timers: TimerMoves, changelog_next: int) -> None:
+        """Write rows (None deletes), timer moves and the changelog's next offset, all or nothing."""
+        batch = WriteBatch(raw_mode=True)
+        put, delete = batch.put, batch.delete
+        for key, value in rows:
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        for old, new, customer in timers:
+            if old != new:
+                if old != _NO_TIMER:
+                    delete(b"t" + old + customer)
+                if new != _NO_TIMER:
+                    self._earlier(new)
+                    put(b"t" + new + customer, b"")
+        put(_NEXT_KEY, changelog_next.to_bytes(8, "big"))
+        self._db.write(batch)
+        self.changelog_next = changelog_next
+
+    def _earlier(self, due: bytes) -> None:
+        """A timer before the place where the scan begins moves that place back."""
+        key = b"t" + due
+        self._scan_from = min(self._scan_from, key)
+
+    def apply(self, records: Sequence[tuple[bytes, bytes | None]], changelog_next: int) -> None:
+        """Write changelog records, keeping the timer index: the last record of a key counts."""
+        last = dict(records)
+        keys = [key for key in last if key[0] == _PROFILE]
+        old = self.get_many(keys) if self.changelog_next else [None] * len(keys)
+        moves = [
+            (before[:DUE_BYTES] if before is not None else _NO_TIMER, (last[key] or _NO_TIMER)[:DUE_BYTES], key[1:])
+            for key, before in zip(keys, old, strict=True)
+        ]
+        self.write(last.items(), moves, changelog_next)
+
+    def due(self, upto: Instant, limit: int) -> list[tuple[Instant, bytes]]:
+        """The timers due at or before an instant, in due order: (due, customer), at most `limit`."""
+        options = ReadOptions()
+        options.set_iterate_upper_bound(b"t" + (upto + 1).to_bytes(DUE_BYTES, "big"))
+        cursor = self._db.iter(options)
+        cursor.seek(self._scan_from)
+        found: list[tuple[Instant, bytes]] = []
+        while len(found) < limit and cursor.valid():
+            key = cursor.key()
+            found.append((int.from_bytes(key[1 : 1 + DUE_BYTES], "big"), key[1 + DUE_BYTES :]))
+            cursor.next()
+        if found:  # what was before is gone: do not walk over its tombstones again
+            self._scan_from = b"t" + found[0][0].to_bytes(DUE_BYTES, "big")
+        return found
+
+    def profiles(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every customer and its stored value, for checks. Not for use while others write."""
+        cursor = self._db.iter(ReadOptions())
+        cursor.seek(b"p")
+        while cursor.valid() and cursor.key()[0] == _PROFILE:
+            yield cursor.key()[1:], cursor.value()
+            cursor.next()
+
+    def keys(self) -> int:
+        """About how many keys there are."""
+        return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
+
+    def close(self) -> None:
+        """Give the folder back."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
+def put_aside(folder: Path) -> Path:
+    """Rename a state folder that cannot be used, so that nothing is lost."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.corrupt-{number}")).exists():
+        number += 1
+    shutil.move(folder, aside)
+    return aside

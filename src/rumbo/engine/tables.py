@@ -1,0 +1,51 @@
+"""Faust's tables with our recovery: the table declares the changelog and its assignment, our stores hold the state.
+
+Faust's own recovery reads a record at a time and swallows errors; here an assignment fences, recovers and checks in
+`carrier`, and a failure stops the process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from mode import Service
+
+if TYPE_CHECKING:
+    from rumbo.engine.carrier import Carrier
+
+
+class BatchRecovery(Recovery):
+    """Recovery by the carrier, outside the assignment callback (no heartbeats run there)."""
+
+    carrier: ClassVar[Carrier]
+
+    @Service.task
+    async def _restart_recovery(self) -> None:
+        while not self.should_stop:
+            if await self.wait_for_stopped(self.signal_recovery_start):
+                return
+            self.signal_recovery_start.clear()
+            generation = self._generation_id
+            try:
+                await self.carrier.revoke()
+                await self.carrier.assign(tp.partition for tp in self.active_tps)
+                if self.app.consumer_generation_id != generation:
+                    continue  # another rebalance has begun: its own assignment follows
+                await self._resume_streams(generation_id=generation)
+            except Exception as error:  # noqa: BLE001  whatever it is, the process must not go on half assigned
+                if self.app.consumer_generation_id == generation and not self.should_stop:
+                    self.carrier.fail(error)
+                    return
+
+
+class BatchTables(TableManager):
+    """The table manager that recovers so."""
+
+    @property
+    def recovery(self) -> Any:
+        """The recovery service."""
+        if self._recovery is None:
+            self._recovery = BatchRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
