@@ -49,7 +49,7 @@ class Vocabulary(NamedTuple):
 
     trackers: Trackers
     expression: Callable[[str], Read]
-    explain: Callable[[str, Scope], list[Leaf]]
+    explain: Callable[[str], Explain]
     value: Callable[[str], Callable[[Scope], float]]
     """A score's value, read at the scope's clock."""
     band_rank: Callable[[str, str], int]
@@ -244,11 +244,7 @@ def _stage(condition: InStage | Reached, words: Vocabulary) -> Compiled:
 
 def _where(condition: Where, words: Vocabulary) -> Compiled:
     text = condition.text
-
-    def explain(scope: Scope) -> list[Leaf]:
-        return words.explain(text, scope)
-
-    return Compiled(words.expression(text), never, explain, None, frozenset(), stages=True)
+    return Compiled(words.expression(text), never, words.explain(text), None, frozenset(), stages=True)
 
 
 def _not(inner: Compiled) -> Compiled:
@@ -282,7 +278,7 @@ def _several(parts: Sequence[Compiled], *, every: bool) -> Compiled:
 
     return Compiled(
         holds,
-        next_change,
+        never if all(part.next_change is never for part in parts) else next_change,
         explain,
         None if any(part.hears is None for part in parts) else frozenset().union(*(part.hears or () for part in parts)),
         frozenset().union(*(part.scores for part in parts)),

@@ -169,7 +169,8 @@ class Stage(_Data, frozen=True):
     """A place in the lifecycle.
 
     A `side` stage (lapsed, churned) stands outside the order: it is entered from any ordered stage (or only from those in
-    `sources`) when `when` holds, and left when `until` holds, to the highest ordered stage whose `when` holds.
+    `sources`) when `when` holds, and left when `until` holds (counted from the entry on), to the highest ordered stage whose
+    `when` holds.
     """
 
     name: str

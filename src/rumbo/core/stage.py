@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from rumbo.core.condition import Compiled, Vocabulary, compile_condition
+from rumbo.core.condition import Compiled, Vocabulary, compile_condition, never
 from rumbo.core.definition import All, AnyOf, Back, Condition, Happened, Journey, Not, Stage
 from rumbo.core.instant import Instant
 from rumbo.core.outputs import Direction
@@ -54,13 +54,16 @@ class StageMachine:
         }
         self.enter = self._compile(ordered, words)
         self._side_enter = {stage.name: compile_condition(stage.when, words) for stage in self._sides if stage.when}
-        self._until = {stage.name: compile_condition(stage.until, words) for stage in self._sides if stage.until}
+        self._until = {stage.name: compile_condition(stage.until, words, stage.name) for stage in self._sides if stage.until}
+        self._latched |= {stage.name: _lifetime_counters(stage.until) for stage in self._sides if stage.until}
         self._edges = {
             stage.name: tuple(
                 Edge(back, compile_condition(back.when, words), f"{stage.name}>{back.stage}") for back in stage.back
             )
             for stage in ordered
         }
+
+        self.timed = any(each.next_change is not never for each in self.conditions()) or any(stage.back for stage in ordered)
 
     def _compile(self, ordered: Sequence[Stage], words: Vocabulary) -> tuple[tuple[int, Compiled], ...]:
         """Criteria from the highest stage down."""
@@ -82,6 +85,7 @@ class StageMachine:
         """What to do now: nothing, one move, or one with its implied steps before it. The state is moved too."""
         state = scope.state
         if (side := self._aside(scope)) is not None:
+            self._clear(side, scope)  # `until` counts from here on
             return [self._go(scope, side, "aside", self._side_enter[side])]
         if state.stage not in self.rank:
             until = self._until.get(state.stage)
@@ -159,18 +163,22 @@ class StageMachine:
 
     def next_look(self, scope: Scope) -> Instant:
         """When time alone may ask for a move: the earliest of the conditions that count here; 0 for never."""
+        if not self.timed:
+            return 0
         state, now = scope.state, scope.now
         found = [when.next_change(scope) for name, when in self._side_enter.items() if name != state.stage]
         if state.stage in self.rank:
             current = self.rank[state.stage]
             found += [when.next_change(scope) for rank, when in self.enter if rank > current]
-            for edge in self._edges[state.stage]:
-                free = self._free_at(edge, state)
-                found += [max(edge.when.next_change(scope), free) if edge.when.next_change(scope) else 0]
-                found += [free] if free > now and edge.when.holds(scope) is True else []
+            found += [at for edge in self._edges[state.stage] for at in self._edge_looks(edge, scope)]
         elif state.stage in self._until:
             found.append(self._until[state.stage].next_change(scope))
         return min((at for at in found if at > now), default=0)
+
+    def _edge_looks(self, edge: Edge, scope: Scope) -> tuple[Instant, ...]:
+        """When a way back may open: its condition changes, or its dwell and cool-down are over while it holds."""
+        free, change = self._free_at(edge, scope.state), edge.when.next_change(scope)
+        return (max(change, free) if change else 0, free if edge.when.holds(scope) is True else 0)
 
 
 def _lifetime_counters(condition: Condition | None) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ class TriggerMachine:
         self.where = _where(self.events, words)
         self.asks = gates(trigger)
         self._choices = {name: (words.expression(choice.by), choice) for name, choice in trigger.action.choices.items()}
-        self._explain_where = words.explain
+        where = self.events.where if self.events is not None else None
+        self._explain_where = words.explain(where) if where is not None else None
 
     def listens(self, key: str) -> bool:
         """Whether each interaction of this (folded) name calls it."""
@@ -62,8 +63,8 @@ class TriggerMachine:
     def leaves(self, scope: Scope) -> tuple[Leaf, ...]:
         """Each leaf condition behind the firing, with what it saw."""
         found: list[Leaf] = []
-        if self.events is not None and self.events.where is not None:
-            found += self._explain_where(self.events.where, scope)
+        if self._explain_where is not None:
+            found += self._explain_where(scope)
         if self.condition is not None:
             found += self.condition.explain(scope)
         if self.guard is not None:

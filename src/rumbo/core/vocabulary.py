@@ -9,7 +9,7 @@ from typing import Any, Final
 from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import EventTest, Journey
-from rumbo.core.expression import UNKNOWN, compile_expression, explain, parse
+from rumbo.core.expression import UNKNOWN, compile_expression, explainer, parse
 from rumbo.core.instant import Duration, to_datetime
 from rumbo.core.interaction import folded
 from rumbo.core.scope import Read, Scope
@@ -37,9 +37,9 @@ class Words:
         known = resolver.journey
         assert known is not None  # noqa: S101  made in the line above
 
-        def explained(text: str, scope: Scope) -> list[Leaf]:
-            found = explain(parse(text), resolver, scope)
-            return [Leaf(leaf.text, leaf.holds, leaf.saw) for leaf in found.leaves]
+        def explained(text: str) -> Callable[[Scope], list[Leaf]]:
+            look = explainer(parse(text), resolver)
+            return lambda scope: [Leaf(leaf.text, leaf.holds, leaf.saw) for leaf in look(scope).leaves]
 
         return Vocabulary(
             trackers=self.trackers,

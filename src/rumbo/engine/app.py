@@ -32,8 +32,10 @@ from rumbo.observe.web import Web
 from rumbo.output import Encoder
 from rumbo.topology import Topology
 
-WATCH_SECONDS: Final = 5.0
+WATCH_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 8.0
+COLLECT: Final = (200_000, 20, 100)
+"""When Python looks for cycles: a batch makes some hundred thousand objects and drops them all, without any."""
 
 log = structlog.get_logger("rumbo")
 
@@ -96,7 +98,8 @@ class Worker:
         await app.start()
         gc.collect()
         gc.freeze()  # what was loaded to start is never garbage
-        watch = asyncio.ensure_future(self._watch(carrier))
+        gc.set_threshold(*COLLECT)
+        watch = asyncio.ensure_future(self._watch(app, carrier))
         try:
             await self._over.wait()
         finally:
@@ -105,9 +108,12 @@ class Worker:
                 await watch
             await self._stop(app, carrier)
 
-    async def _watch(self, carrier: Carrier) -> None:
+    async def _watch(self, app: Any, carrier: Carrier) -> None:
+        """A service of Faust that crashed, or no progress: neither ends the process by itself."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            if app.crashed:
+                self._fail(InternalError(f"Faust stopped: {app.crash_reason!r}"))
             why = carrier.stalled()
             if why is not None:
                 self._fail(InternalError(why))

@@ -55,21 +55,35 @@ class Carrier:
         """Own these partitions: fence, recover, check, begin. Raises InternalError or BrokerError; nothing is half owned."""
         owned = sorted(set(numbers))
         started = monotonic()
+        producers: dict[int, PartitionProducer] = {}
+        stores: dict[int, Store] = {}
+        try:
+            await self._take_over(owned, producers, stores)
+        except BaseException:
+            await asyncio.gather(*(producer.stop() for producer in producers.values()), return_exceptions=True)
+            for store in stores.values():
+                store.close()
+            self.workers.clear()
+            raise
+        self.feed.begin(owned)
+        self.stage.metrics.assigned(len(owned))
+        self.recovered.set()
+        self.log.info("assigned", partitions=owned, seconds=round(monotonic() - started, 3))
+
+    async def _take_over(self, owned: list[int], producers: dict[int, PartitionProducer], stores: dict[int, Store]) -> None:
+        """Fill *producers* and *stores* as they open, so that whatever fails can be closed."""
         try:
             async with asyncio.timeout(ASSIGN_SECONDS + 540):  # a large recovery reports its own stalls
-                producers = dict(zip(owned, await asyncio.gather(*(self._producer(number) for number in owned)), strict=True))
+                for number, made in zip(owned, await asyncio.gather(*(self._producer(each) for each in owned)), strict=True):
+                    producers[number] = made
                 self.stage.failpoints.reached("in_init")
-                stores = await self._recover(owned)
+                await self._recover(owned, stores)
         except TimeoutError:
             raise BrokerError("the assignment was not taken in time: is the broker up?") from None
         for number in owned:
             found = record.load(stores[number].position())
             self.workers[number] = PartitionWorker(self.stage, number, stores[number], producers[number], found)
         await self._check(owned)
-        self.feed.begin(owned)
-        self.stage.metrics.assigned(len(owned))
-        self.recovered.set()
-        self.log.info("assigned", partitions=owned, seconds=round(monotonic() - started, 3))
 
     async def _producer(self, number: int) -> PartitionProducer:
         compression = self.settings.compression
@@ -88,11 +102,12 @@ class Carrier:
         folder = Path(self.settings.state_dir) / self.stage.topology.name / f"profiles-{number}"
         return Store.open(folder, owner, self._memory)
 
-    async def _recover(self, owned: list[int]) -> dict[int, Store]:
+    async def _recover(self, owned: list[int], stores: dict[int, Store]) -> None:
         reader = ChangelogReader(self._connection, self.stage.changelog, self.stage.failpoints)
-        stores = {number: self._open(number) for number in owned}
         await reader.start()
         try:
+            for number in owned:
+                stores[number] = self._open(number)
             while True:
                 try:
                     started = monotonic()
@@ -106,7 +121,7 @@ class Carrier:
                 if total := sum(taken.values()):
                     seconds = monotonic() - started
                     self.log.info("recovered", records=total, seconds=round(seconds, 3), per_second=round(total / max(seconds, 1e-6)))
-                return stores
+                return
         finally:
             await reader.stop()
 
@@ -127,8 +142,11 @@ class Carrier:
                     position.sources[topic] = SourcePosition(next=at, partitions=self.stage.partitions)
                 else:
                     record.check(topic, position.sources[topic], partitions=self.stage.partitions, begin=begin, end=end)
-                worker.caught_up[topic] = position.sources[topic].next >= end
-                self.feed.offer(number, Batch(topic, 0, 0, (), worker.caught_up[topic]))
+                if topic in worker.caught_up:
+                    worker.caught_up[topic] = position.sources[topic].next >= end
+                self.feed.offer(number, Batch(topic, 0, 0, (), position.sources[topic].next >= end))
+            if new:
+                await worker.note()  # what was chosen at a first start is never chosen again
 
     async def revoke(self) -> None:
         """Give everything back: what is under way has a while to finish, then it is abandoned to the successor's fence."""

@@ -6,6 +6,7 @@ one write of the store. It decides nothing: that is the program's. It knows no F
 
 from __future__ import annotations
 
+from asyncio import sleep
 from collections import deque
 from collections.abc import Mapping, Sequence
 from time import monotonic, time
@@ -13,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
+from aiokafka.partitioner import murmur2
 
 from rumbo.core.decision import Decision
 from rumbo.core.instant import Instant, isoformat, parse_instant
@@ -38,6 +40,9 @@ HEARTBEAT: Final = 30.0
 """Seconds after which a silent partition writes a progress record, to learn the broker's time."""
 LOOK: Final = 0.05
 """Seconds between two looks of a quiet partition at the wall's clock."""
+READ_AT_ONCE: Final = 1_000
+STEP_AT_ONCE: Final = 300
+"""Records between two looks of the event loop at everything else: some 10 ms of work."""
 _NO_TIMER: Final = bytes(DUE_BYTES)
 _NO_HEADERS: Final[list[tuple[str, bytes]]] = []
 
@@ -59,6 +64,10 @@ class GapError(InternalError):
 
 class TooManyRejectsError(InternalError):
     """More of the last records were rejected than the topology allows: a bad deploy, not bad records."""
+
+
+class MisplacedError(InternalError):
+    """The producer's partitioner is not ours: one customer would have two profiles."""
 
 
 class Stage(NamedTuple):
@@ -100,7 +109,7 @@ class PartitionWorker:
         if batch.topic == self.stage.topology.outputs.control:
             clock = self._control(trimmed)
         else:
-            self._step(batch.topic, trimmed, groups)
+            await self._step(batch.topic, trimmed, groups)
             clock = 0
         self._advance(batch, trimmed, clock)
         self.stage.failpoints.reached("after_step")
@@ -120,11 +129,13 @@ class PartitionWorker:
 
     # Stepping ---------------------------------------------------------------------------------------------------------
 
-    def _step(self, topic: str, records: Sequence[Any], groups: dict[str, list[Row]]) -> None:
-        """Read, load each customer once, step each interaction in order."""
+    async def _step(self, topic: str, records: Sequence[Any], groups: dict[str, list[Row]]) -> None:
+        """Read, load each customer once, step each interaction in order; now and then let the rest of the process breathe."""
         read, recent = self.stage.readers[topic], self._recent
         interactions: list[Interaction] = []
-        for each in records:
+        for number, each in enumerate(records):
+            if not number % READ_AT_ONCE:
+                await sleep(0)
             found = read(each)
             if type(found) is Interaction:
                 interactions.append(found)
@@ -137,7 +148,9 @@ class PartitionWorker:
         decisions: list[Decision] = []
         latest = self.position.sources[topic].clock
         flags = self.stage.metrics.coerced
-        for each in interactions:
+        for number, each in enumerate(interactions):
+            if not number % STEP_AT_ONCE:
+                await sleep(0)
             made = advance(touched[each.customer][0], each)
             if made:
                 decisions += made
@@ -154,9 +167,21 @@ class PartitionWorker:
         load = self.stage.program.load
         for name, value in zip(names, self.store.get_many([b"p" + name.encode() for name in names]), strict=True):
             if value is None:
+                self._place(name)
                 self._touched[name] = (load(name, None), _NO_TIMER)
             else:
                 self._touched[name] = (load(name, value[DUE_BYTES:]), value[:DUE_BYTES])
+
+    def _place(self, customer: str) -> None:
+        """A customer met for the first time must belong here by murmur2, or the customer's events meet in two places."""
+        if (murmur2(customer.encode()) & 0x7FFFFFFF) % self.stage.partitions == self.number:
+            return
+        self.stage.metrics.misplaced()
+        if self.stage.topology.keys == "strict":
+            raise MisplacedError(
+                f"partition {self.number} has events of a customer whom murmur2 places elsewhere: produce with the customer's id as the "
+                "key and partitioner murmur2 (librdkafka: partitioner=murmur2_random), or say `key: any` for the source, or `keys: count`"
+            )
 
     def _reject(self, raw: Any, reject: Reject, groups: dict[str, list[Row]]) -> None:
         topology = self.stage.topology
@@ -229,6 +254,10 @@ class PartitionWorker:
     def _broker_now(self) -> Instant:
         """The broker's time at its last answer, and what has passed since by this machine's steady clock."""
         return self.broker_time + int((monotonic() - self._written_at) * 1_000_000) if self.broker_time else 0
+
+    async def note(self) -> None:
+        """Write the position as it is."""
+        await self._commit({}, None)
 
     async def timers(self) -> bool:
         """Fire what the clock makes due, in due order, a chunk a transaction."""

@@ -32,6 +32,7 @@ class Metrics:
         self._coerced = Counter("rumbo_events_coerced_total", "What intake put right.", ["fix"], registry=made)
         self._duplicate = Counter("rumbo_events_duplicate_total", "Producers' repeats dropped.", ["body"], registry=made)
         self._late = Counter("rumbo_events_late_total", "Interactions before their customer's clock.", registry=made)
+        self._misplaced = Counter("rumbo_events_misplaced_total", "Customers on a partition that is not murmur2 of the id.", registry=made)
         self._replayed = Counter("rumbo_records_trimmed_total", "Records read again after a restart and dropped by position.", registry=made)
         self._batch = Histogram("rumbo_event_processing_seconds", "Seconds from a batch taken to committed.", buckets=BATCH_SECONDS, registry=made)
         self._size = Histogram("rumbo_batch_records", "Records in a batch.", buckets=(1, 5, 20, 100, 500, 1000, 2000, 5000), registry=made)
@@ -72,6 +73,10 @@ class Metrics:
         """What intake put right in one record."""
         for flag in flags:
             self._coerced.labels(flag).inc()
+
+    def misplaced(self) -> None:
+        """A customer was met on a partition that is not theirs."""
+        self._misplaced.inc()
 
     def replayed(self, records: int) -> None:
         """Records that were read again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -28,8 +29,14 @@ class Explanation(msgspec.Struct, frozen=True):
 
 def explain(node: Node, resolver: Resolver, scope: Any) -> Explanation:
     """Evaluate once more and keep what was seen."""
-    value = compile_expression(node, resolver)(scope)
-    return Explanation(value, tuple(_seen(leaf, resolver, scope) for leaf in leaves(node)))
+    return explainer(node, resolver)(scope)
+
+
+def explainer(node: Node, resolver: Resolver) -> Callable[[Any], Explanation]:
+    """`explain`, compiled once for many scopes."""
+    whole = compile_expression(node, resolver)
+    parts = [_leaf(leaf, resolver) for leaf in leaves(node)]
+    return lambda scope: Explanation(whole(scope), tuple(look(scope) for look in parts))
 
 
 def leaves(node: Node) -> list[Node]:
@@ -47,11 +54,17 @@ def leaves(node: Node) -> list[Node]:
             return [node]
 
 
-def _seen(leaf: Node, resolver: Resolver, scope: Any) -> Seen:
-    answer = compile_expression(leaf, resolver)(scope)
+def _leaf(leaf: Node, resolver: Resolver) -> Callable[[Any], Seen]:
+    text, ask = unparse(leaf), compile_expression(leaf, resolver)
     names = [each for each in walk(leaf) if isinstance(each, Path | Call) and not _inner(each, leaf)]
-    saw = {unparse(each): plain(compile_expression(each, resolver)(scope)) for each in names}
-    return Seen(unparse(leaf), answer if isinstance(answer, bool) else None, saw)
+    reads = [(unparse(each), compile_expression(each, resolver)) for each in names]
+
+    def look(scope: Any) -> Seen:
+        answer = ask(scope)
+        holds = answer if isinstance(answer, bool) else None
+        return Seen(text, holds, {name: plain(read(scope)) for name, read in reads})
+
+    return look
 
 
 def _inner(node: Node, leaf: Node) -> bool:
