@@ -34,6 +34,8 @@ from rumbo.topology import Topology
 
 WATCH_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 8.0
+GC_THRESHOLDS: Final = (200_000, 20, 50)
+"""A batch makes many containers and no cycles: the default (700) would walk them hundreds of times each."""
 COLLECT: Final = (200_000, 20, 100)
 """When Python looks for cycles: a batch makes some hundred thousand objects and drops them all, without any."""
 
@@ -98,6 +100,7 @@ class Worker:
         await app.start()
         gc.collect()
         gc.freeze()  # what was loaded to start is never garbage
+        gc.set_threshold(*GC_THRESHOLDS)
         gc.set_threshold(*COLLECT)
         watch = asyncio.ensure_future(self._watch(app, carrier))
         try:
@@ -209,14 +212,11 @@ def quiet_libraries() -> None:
 def run(topology: Topology, settings: Settings) -> int:
     """Run a worker to its end; the exit code. Raises RumboError with one sentence."""
     quiet_libraries()
-    try:
+    with contextlib.suppress(ImportError):  # not on every platform
         import uvloop
 
-        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    except ImportError:  # not on every platform
-        runner = asyncio.Runner()
-    with runner:
-        return runner.run(_main(topology, settings))
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # for the fetching thread's loop too
+    return asyncio.run(_main(topology, settings))
 
 
 async def _main(topology: Topology, settings: Settings) -> int:

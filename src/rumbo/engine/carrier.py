@@ -157,7 +157,8 @@ class Carrier:
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
-        self.stage.failpoints.reached("in_revoke")
+        if self.workers:
+            self.stage.failpoints.reached("in_revoke")
         self.feed.end()
         workers, self.workers = self.workers, {}
         self._tasks.clear()
@@ -176,6 +177,14 @@ class Carrier:
             worker.caught_up[place.topic] = batch.caught_up
         if stable is not None:
             self._lags[place] = max(stable - batch.end, 0)
+
+    async def ask_ends(self) -> None:
+        """Tell control records that wait where their sources end now."""
+        for number in list(self.feed.asking):
+            epoch, places = self.feed.epoch, self.feed.sources(number)
+            bounds: Mapping[Place, tuple[int, int]] = await self._offsets(places)
+            if epoch == self.feed.epoch:
+                self.feed.answered(number, {place: end for place, (_, end) in bounds.items()})
 
     def submit(self, number: int, batch: Batch, epoch: int) -> None:
         """One batch for one partition; one at a time."""

@@ -5,7 +5,7 @@ Pure bookkeeping between the fetching thread and the partitions; it reads no top
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from rumbo.engine.partition import Batch
@@ -27,6 +27,10 @@ class Feed:
         self._owned: set[int] = set()
         self._busy: set[int] = set()
         self._caught_up: dict[Place, bool] = {}
+        self._reached: dict[Place, int] = {}
+        self._ends: dict[int, dict[Place, int]] = {}
+        self.asking: set[int] = set()
+        """Partitions whose control record waits to know where their sources end."""
         self.epoch = 0
         """Counts assignments: what was handed out in an earlier one is not taken any more."""
 
@@ -46,22 +50,36 @@ class Feed:
         self._busy.clear()
         self._waiting.clear()
         self._caught_up.clear()
+        self._reached.clear()
+        self._ends.clear()
+        self.asking.clear()
 
-    def wanted(self) -> list[Place]:
-        """Places to fetch from: owned, with nothing waiting."""
+    def wanted(self, few: int) -> list[Place]:
+        """Places to fetch from: owned, with less than *few* records waiting. What lies fetched and untaken would stop all fetching."""
+        waiting = self._waiting
         return [
             place
             for number in self._owned
             for topic in (*self._topics, self._control)
-            if (place := Place(topic, number)) not in self._waiting
+            if (place := Place(topic, number)) not in waiting or len(waiting[place].records) < few
         ]
 
     def offer(self, number: int, batch: Batch) -> None:
-        """Something was fetched, or (no records) a position was found to be caught up."""
+        """Something was fetched, or (no records) a position was found to be caught up. What follows a waiting batch joins it."""
         place = Place(batch.topic, number)
         self._caught_up[place] = batch.caught_up
+        self._reached[place] = max(batch.end, self._reached.get(place, 0))
         if number in self._owned and batch.end > batch.begin:
+            waiting = self._waiting.get(place)
+            if waiting is not None:
+                batch = Batch(batch.topic, waiting.begin, batch.end, [*waiting.records, *batch.records], batch.caught_up)
             self._waiting[place] = batch
+
+    def thin(self, few: int) -> list[Place]:
+        """What waits for free partitions, when all of it is less than *few* records and nothing is behind: worth a moment's gathering."""
+        found = [place for place in self._waiting if place.partition not in self._busy and place.topic != self._control]
+        small = sum(len(self._waiting[place].records) for place in found) < few
+        return found if small and all(self._caught_up.get(place, False) for place in found) else []
 
     def ready(self) -> list[tuple[int, Batch]]:
         """The batches to hand on now, one for each free partition that has one; those partitions are at work then."""
@@ -70,6 +88,8 @@ class Feed:
             batch = self._choose(number)
             if batch is not None:
                 del self._waiting[Place(batch.topic, number)]
+                if batch.topic == self._control:
+                    self._ends.pop(number, None)
                 self._busy.add(number)
                 found.append((number, batch))
         return found
@@ -82,7 +102,24 @@ class Feed:
             # a source that is behind and shows nothing yet may hold an older head: wait for it
             return None if blind and len(places) > 1 else min(waiting, key=_head)
         control = self._waiting.get(Place(self._control, number))
-        return None if blind else control
+        return control if control is not None and not blind and self._passed(number) else None
+
+    def _passed(self, number: int) -> bool:
+        """Whether every source was read past what stood in it after the control record had come; asks for it where not known."""
+        ends = self._ends.get(number)
+        if ends is None:
+            self.asking.add(number)
+            return False
+        return all(self._reached.get(place, 0) >= end for place, end in ends.items())
+
+    def answered(self, number: int, ends: Mapping[Place, int]) -> None:
+        """The stable ends of a partition's sources, asked after its control record had come."""
+        self.asking.discard(number)
+        self._ends[number] = dict(ends)
+
+    def sources(self, number: int) -> list[Place]:
+        """The sources of a partition."""
+        return [Place(topic, number) for topic in self._topics]
 
     def lagging(self, number: int) -> bool:
         """Whether some source of the partition is not caught up, or something waits."""

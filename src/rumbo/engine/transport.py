@@ -151,12 +151,26 @@ class BatchConsumer(driver.Consumer):
                 await self.wait(self.can_resume_flow)
                 continue
             epoch = feed.epoch
-            taken = await self._thread.take(feed.wanted(), carrier.limit, IDLE_SECONDS if feed.idle else BUSY_SECONDS)
+            taken = await self._thread.take(feed.wanted(carrier.limit // 4), carrier.limit, IDLE_SECONDS if feed.idle else BUSY_SECONDS)
             if epoch != feed.epoch or not self.flow_active:
                 continue
             for place, begin, end, records, stable in taken:
                 carrier.offered(place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable)
-            await self._hand_on(epoch)
+            if thin := feed.thin(carrier.limit // 4):
+                await self._gather(thin, epoch)
+            if epoch == feed.epoch and self.flow_active:
+                await self._hand_on(epoch)
+            if feed.asking and epoch == feed.epoch:
+                await carrier.ask_ends()
+
+    async def _gather(self, thin: list[Place], epoch: int) -> None:
+        """Traffic is thin: a moment later the same transaction carries more."""
+        carrier = self.carrier
+        await asyncio.sleep(carrier.settings.max_delay)
+        taken = await self._thread.take(thin, carrier.limit, 0)
+        if epoch == carrier.feed.epoch and self.flow_active:
+            for place, begin, end, records, stable in taken:
+                carrier.offered(place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable)
 
     async def _hand_on(self, epoch: int) -> None:
         feed = self.carrier.feed
