@@ -14,7 +14,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from rumbo.config import Settings
 from rumbo.core.instant import Instant, isoformat
-from rumbo.engine.broker import Needed, needed
+from rumbo.engine.broker import Needed, base_of, needed, raw_of
 from rumbo.errors import BrokerError
 from rumbo.topology import Topology
 
@@ -43,12 +43,14 @@ def admin(settings: Settings) -> Iterator[Any]:
 def create_topics(topology: Topology, settings: Settings, *, partitions: int, replicas: int) -> list[str]:
     """Make what is missing; the names that were made."""
     with admin(settings) as client:
-        there = set(client.list_topics())
-        missing = [each for each in needed(topology, partitions) if each.name not in there]
+        there = {each["name"]: len(each["partitions"]) for each in client.describe_topics()}
+        partitions = there.get(base_of(topology), partitions)
+        raw = next((there[name] for name in raw_of(topology) if name in there), partitions)
+        missing = [each for each in needed(topology, partitions, raw) if each.name not in there]
         made: list[str] = []
         for each in missing:
             try:
-                client.create_topics([NewTopic(each.name, partitions, replicas, topic_configs=dict(each.settings))])
+                client.create_topics([NewTopic(each.name, each.partitions or partitions, replicas, topic_configs=dict(each.settings))])
             except TopicAlreadyExistsError:
                 continue
             made.append(each.name)
@@ -59,15 +61,16 @@ def differences(topology: Topology, settings: Settings) -> list[Difference]:
     """What is missing or otherwise than the topology needs."""
     with admin(settings) as client:
         there = {each["name"]: each for each in client.describe_topics()}
-        first = there.get(topology.sources[0].topic)
-        count = len(first["partitions"]) if first else 0
+        base = there.get(base_of(topology))
+        count = len(base["partitions"]) if base else 0
+        raw = next((len(there[name]["partitions"]) for name in raw_of(topology) if name in there), count)
         found: list[Difference] = []
-        for each in needed(topology, count):
+        for each in needed(topology, count, raw):
             topic = there.get(each.name)
             if topic is None:
                 found.append(Difference(each.name, each.role, "does not exist"))
-            elif count and len(topic["partitions"]) != count:
-                found.append(Difference(each.name, each.role, f"has {len(topic['partitions'])} partitions, and needs {count}"))
+            elif count and len(topic["partitions"]) != each.partitions:
+                found.append(Difference(each.name, each.role, f"has {len(topic['partitions'])} partitions, and needs {each.partitions}"))
             else:
                 found += _settings(client, each)
         return found

@@ -206,7 +206,7 @@ def _credentials(settings: Settings) -> Any:
 def quiet_libraries() -> None:
     """Libraries speak through our log, and only when something is wrong."""
     for name in ("faust", "mode", "aiokafka", "kafka"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def run(topology: Topology, settings: Settings) -> int:

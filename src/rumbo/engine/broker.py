@@ -29,16 +29,32 @@ class Needed(msgspec.Struct, frozen=True):
     settings: dict[str, str] = {}
 
 
-def changelog_of(topology: Topology) -> str:
-    """The changelog of the profiles."""
-    return f"{topology.name}-profiles-changelog"
+def changelog_of(topology: Topology, stage: str = "profiles") -> str:
+    """The changelog of a stage."""
+    return f"{topology.name}-{stage}-changelog"
 
 
-def needed(topology: Topology, partitions: int) -> list[Needed]:
-    """Every topic of a topology: sources, dead letters, outputs, progress, control, changelog."""
-    outputs = topology.outputs
-    found = [Needed(source.topic, "source", partitions) for source in topology.sources]
-    found += [Needed(source.dead_letters, "dead letters", partitions, {"cleanup.policy": "delete"}) for source in topology.sources]
+def base_of(topology: Topology) -> str:
+    """The topic whose number of partitions the topology has: its first keyed source, or else the re-keyed events."""
+    return next((source.topic for source in topology.sources if source.keyed), topology.outputs.events)
+
+
+def raw_of(topology: Topology) -> tuple[str, ...]:
+    """The raw topics whose keys are not customers: they have a number of partitions of their own."""
+    return tuple(source.topic for source in topology.sources if not source.keyed)
+
+
+def needed(topology: Topology, partitions: int, raw: int | None = None) -> list[Needed]:
+    """Every topic of a topology: sources, dead letters, outputs, progress, control, changelogs. *raw*: partitions of raw topics."""
+    outputs, raw = topology.outputs, raw or partitions
+    found: list[Needed] = []
+    for source in topology.sources:
+        count = partitions if source.keyed else raw
+        found.append(Needed(source.topic, "source", count))
+        found.append(Needed(source.dead_letters, "dead letters", count, {"cleanup.policy": "delete"}))
+    if raw_of(topology):
+        found.append(Needed(outputs.events, "re-keyed events", partitions, {"cleanup.policy": "delete"}))
+        found.append(Needed(changelog_of(topology, "intake"), "changelog", raw, {"cleanup.policy": "compact"}))
     found += [Needed(name, "output", partitions, {"cleanup.policy": "delete"}) for name in outputs.decisions]
     found.append(Needed(outputs.progress, "progress", partitions, {"message.timestamp.type": "LogAppendTime"}))
     found.append(Needed(outputs.control, "control", partitions, {"cleanup.policy": "delete"}))
@@ -87,6 +103,22 @@ class Broker:
             raise BrokerError(f"offsets of {sorted({place.topic for place in by_tp.values()})}: {error!r}") from error
         return {place: (begins[tp], ends[tp]) for tp, place in by_tp.items()}
 
+    async def group_is_behind(self, group: str, topics: Iterable[str]) -> bool:
+        """Whether a group has told less of these topics than is in them. What it tells is at most what it has done."""
+        from aiokafka.admin import AIOKafkaAdminClient
+
+        counts = await self.partitions(topics)
+        places = [Place(topic, number) for topic, count in counts.items() for number in range(count or 0)]
+        ends = await self.offsets(places)
+        admin = AIOKafkaAdminClient(**self._connection)
+        await admin.start()
+        try:
+            told = await admin.list_consumer_group_offsets(group)
+        finally:
+            await admin.close()
+        done = {Place(tp.topic, tp.partition): known.offset for tp, known in told.items()}
+        return any(done.get(place, begin) < end for place, (begin, end) in ends.items())
+
     async def configured(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
         """The settings of each topic."""
         from aiokafka.admin import AIOKafkaAdminClient, config_resource
@@ -106,19 +138,19 @@ class Broker:
 
 async def check_topics(broker: Broker, topology: Topology) -> int:
     """The partition count that all topics share. Raises DefinitionError with every problem and its cure."""
-    first = topology.sources[0].topic
+    first, raw = base_of(topology), raw_of(topology)
     names = [each.name for each in needed(topology, 1)]
     counts = await broker.partitions(names)
     count = counts.get(first)
     cure = "`rumbo topics TOPOLOGY --create` makes what is missing"
     problems = [f"topic {name} does not exist; {cure}" for name, found in counts.items() if found is None]
     if count is not None:
-        wanted = needed(topology, count)
+        wanted = needed(topology, count, counts[raw[0]] if raw else None)
         problems += [
-            f"topic {each.name} ({each.role}) has {found} partitions, {first} has {count}: customers would be in different places; "
+            f"topic {each.name} ({each.role}) has {found} partitions and must have {each.partitions}: customers would be in different places; "
             "make them equal (a new topic; partitions can only be added)"
             for each in wanted
-            if (found := counts[each.name]) is not None and found != count
+            if (found := counts[each.name]) is not None and found != each.partitions
         ]
         problems += _differences(wanted, await broker.configured([name for name, found in counts.items() if found]))
     if problems:

@@ -35,10 +35,15 @@ Offsets = Callable[[Iterable[Place]], Any]
 class Carrier:
     """The partitions that this worker owns."""
 
-    def __init__(self, stage: Stage, settings: Settings, offsets: Offsets, failed: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, stage: Stage, settings: Settings, offsets: Offsets, failed: Callable[[BaseException], None],
+        make: type[PartitionWorker] = PartitionWorker,
+    ) -> None:
+        self._make = make
         self.stage, self.settings, self._offsets, self._failed = stage, settings, offsets, failed
-        topology = stage.topology
-        self.feed = Feed(stage.lateness, topology.outputs.control)
+        self.feed = Feed(stage.lateness, stage.control)
+        self.upstream_behind = False
+        """Whether a stage before this one has more to bring: what is read here to the end is not all there is."""
         self.workers: dict[int, PartitionWorker] = {}
         self.log = structlog.get_logger("rumbo.engine")
         self.limit = settings.max_batch
@@ -82,14 +87,14 @@ class Carrier:
             raise BrokerError("the assignment was not taken in time: is the broker up?") from None
         for number in owned:
             found = record.load(stores[number].position())
-            self.workers[number] = PartitionWorker(self.stage, number, stores[number], producers[number], found)
+            self.workers[number] = self._make(self.stage, number, stores[number], producers[number], found)
         await self._check(owned)
 
     async def _producer(self, number: int) -> PartitionProducer:
         compression = self.settings.compression
         made = PartitionProducer(
             self._connection,
-            f"{self.stage.topology.name}-profiles-{number}",
+            f"{self.stage.topology.name}-{self.stage.name}-{number}",
             compression=None if compression == "none" else compression,
             failpoints=self.stage.failpoints,
         )
@@ -98,8 +103,8 @@ class Carrier:
         return made
 
     def _open(self, number: int) -> Store:
-        owner = f"{self.stage.topology.name}/profiles/{number}/{self.stage.partitions}"
-        folder = Path(self.settings.state_dir) / self.stage.topology.name / f"profiles-{number}"
+        owner = f"{self.stage.topology.name}/{self.stage.name}/{number}/{self.stage.partitions}"
+        folder = Path(self.settings.state_dir) / self.stage.topology.name / f"{self.stage.name}-{number}"
         return Store.open(folder, owner, self._memory)
 
     async def _recover(self, owned: list[int], stores: dict[int, Store]) -> None:
@@ -127,7 +132,7 @@ class Carrier:
 
     async def _check(self, owned: list[int]) -> None:
         """Positions against what the broker has; a source read for the first time begins where the topology says."""
-        topics = (*self.stage.lateness, self.stage.topology.outputs.control)
+        topics = (*self.stage.lateness, *([self.stage.control] if self.stage.control else ()))
         places = [Place(topic, number) for number in owned for topic in topics]
         bounds: Mapping[Place, tuple[int, int]] = await self._offsets(places)
         for number in owned:
@@ -180,7 +185,7 @@ class Carrier:
 
     async def ask_ends(self) -> None:
         """Tell control records that wait where their sources end now."""
-        for number in list(self.feed.asking):
+        for number in list(self.feed.asking) if not self.upstream_behind else ():
             epoch, places = self.feed.epoch, self.feed.sources(number)
             bounds: Mapping[Place, tuple[int, int]] = await self._offsets(places)
             if epoch == self.feed.epoch:
@@ -195,7 +200,7 @@ class Carrier:
     def look_at_clock(self, number: int) -> None:
         """Let a quiet partition see what time it is."""
         worker = self.workers.get(number)
-        if worker is not None and worker.has_to_look():
+        if worker is not None and not self.upstream_behind and worker.has_to_look():
             self.feed.work(number)
             self._start(number, worker.idle())
 

@@ -21,8 +21,9 @@ class Place(NamedTuple):
 class Feed:
     """What has been fetched and not yet handed on, and which partitions are at work."""
 
-    def __init__(self, topics: Iterable[str], control: str) -> None:
+    def __init__(self, topics: Iterable[str], control: str | None) -> None:
         self._topics, self._control = tuple(topics), control
+        self._all = self._topics if control is None else (*self._topics, control)
         self._waiting: dict[Place, Batch] = {}
         self._owned: set[int] = set()
         self._busy: set[int] = set()
@@ -60,7 +61,7 @@ class Feed:
         return [
             place
             for number in self._owned
-            for topic in (*self._topics, self._control)
+            for topic in self._all
             if (place := Place(topic, number)) not in waiting or len(waiting[place].records) < few
         ]
 
@@ -101,7 +102,7 @@ class Feed:
         if waiting:
             # a source that is behind and shows nothing yet may hold an older head: wait for it
             return None if blind and len(places) > 1 else min(waiting, key=_head)
-        control = self._waiting.get(Place(self._control, number))
+        control = self._waiting.get(Place(self._control, number)) if self._control is not None else None
         return control if control is not None and not blind and self._passed(number) else None
 
     def _passed(self, number: int) -> bool:

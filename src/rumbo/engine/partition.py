@@ -44,6 +44,8 @@ READ_AT_ONCE: Final = 1_000
 STEP_AT_ONCE: Final = 300
 """Records between two looks of the event loop at everything else: some 10 ms of work."""
 _NO_TIMER: Final = bytes(DUE_BYTES)
+Groups = dict[tuple[str, int], list[Row]]
+"""(topic, partition) -> what a transaction writes there."""
 _NO_HEADERS: Final[list[tuple[str, bytes]]] = []
 
 
@@ -73,6 +75,7 @@ class MisplacedError(InternalError):
 class Stage(NamedTuple):
     """What the partitions of one worker share."""
 
+    name: str
     topology: Topology
     program: Program
     encoder: Encoder
@@ -80,6 +83,9 @@ class Stage(NamedTuple):
     lateness: Mapping[str, int]
     partitions: int
     changelog: str
+    control: str | None
+    spread: int
+    """Partitions of the topic that a re-key stage writes."""
     metrics: Metrics
     failpoints: Failpoints
 
@@ -105,8 +111,8 @@ class PartitionWorker:
         trimmed = self._continues(batch)
         self.stage.failpoints.reached("after_poll")
         started = monotonic()
-        groups: dict[str, list[Row]] = {}
-        if batch.topic == self.stage.topology.outputs.control:
+        groups: Groups = {}
+        if batch.topic == self.stage.control:
             clock = self._control(trimmed)
         else:
             await self._step(batch.topic, trimmed, groups)
@@ -129,7 +135,7 @@ class PartitionWorker:
 
     # Stepping ---------------------------------------------------------------------------------------------------------
 
-    async def _step(self, topic: str, records: Sequence[Any], groups: dict[str, list[Row]]) -> None:
+    async def _step(self, topic: str, records: Sequence[Any], groups: Groups) -> None:
         """Read, load each customer once, step each interaction in order; now and then let the rest of the process breathe."""
         read, recent = self.stage.readers[topic], self._recent
         interactions: list[Interaction] = []
@@ -183,10 +189,10 @@ class PartitionWorker:
                 "key and partitioner murmur2 (librdkafka: partitioner=murmur2_random), or say `key: any` for the source, or `keys: count`"
             )
 
-    def _reject(self, raw: Any, reject: Reject, groups: dict[str, list[Row]]) -> None:
+    def _reject(self, raw: Any, reject: Reject, groups: Groups) -> None:
         topology = self.stage.topology
         key, value, headers = dead_letter(raw, reject, keep=topology.dlq_payload == "keep")
-        groups.setdefault(topology.source(raw.topic).dead_letters, []).append((key, value, headers))
+        groups.setdefault((topology.source(raw.topic).dead_letters, self.number), []).append((key, value, headers))
         self.stage.metrics.rejected(raw.topic, reject.reason)
         recent = self._recent
         if len(recent) == REJECTS_WATCHED and sum(recent) > topology.dlq_limit * REJECTS_WATCHED:
@@ -195,11 +201,11 @@ class PartitionWorker:
                 f"{reject.detail}); a limit of {topology.dlq_limit:.0%} stops the worker before the topic is emptied into the dead letters"
             )
 
-    def _encode(self, decisions: Sequence[Decision], groups: dict[str, list[Row]]) -> None:
+    def _encode(self, decisions: Sequence[Decision], groups: Groups) -> None:
         encode, count = self.stage.encoder, self.stage.metrics.decided
         for decision in decisions:
             out = encode(decision)
-            groups.setdefault(out.topic, []).append((out.key, out.value, out.headers))
+            groups.setdefault((out.topic, self.number), []).append((out.key, out.value, out.headers))
             count(decision)
 
     # Time -------------------------------------------------------------------------------------------------------------
@@ -269,7 +275,7 @@ class PartitionWorker:
             decisions: list[Decision] = []
             for customer in customers:
                 decisions += self.stage.program.fire(self._touched[customer][0], upto)
-            groups: dict[str, list[Row]] = {}
+            groups: Groups = {}
             self._encode(decisions, groups)
             await self._commit(groups, None)
             self.stage.metrics.timers(len(due))
@@ -278,7 +284,7 @@ class PartitionWorker:
 
     # Committing -------------------------------------------------------------------------------------------------------
 
-    async def _commit(self, groups: dict[str, list[Row]], consumed: tuple[str, int, int] | None) -> None:
+    async def _commit(self, groups: Groups, consumed: tuple[str, int, int] | None) -> None:
         """One transaction, then one write of the store."""
         rows: list[tuple[bytes, bytes | None]] = []
         moves: list[tuple[bytes, bytes, bytes]] = []
@@ -289,7 +295,7 @@ class PartitionWorker:
                 moves.append((old, value[:DUE_BYTES], customer))
         rows.append((POSITION_KEY, record.dump(self.position)))
         stage, number = self.stage, self.number
-        everything = [(topic, number, out) for topic, out in groups.items()]
+        everything = [(topic, place, out) for (topic, place), out in groups.items()]
         everything.append((stage.changelog, number, [(key, value, _NO_HEADERS) for key, value in rows]))
         everything.append((stage.topology.outputs.progress, number, [self._progress(consumed)]))
         committed = await self.producer.commit(everything)
@@ -310,7 +316,7 @@ class PartitionWorker:
         """What this transaction took and where the clock stands: a replay of several topics takes the same order."""
         topic, begin, end = consumed if consumed is not None else ("", 0, 0)
         said = {
-            "app": self.stage.topology.name, "partition": self.number, "clock": isoformat(self.position.clock),
+            "app": self.stage.topology.name, "stage": self.stage.name, "partition": self.number, "clock": isoformat(self.position.clock),
             "sources": {topic: [begin, end]} if topic else {},
         }  # fmt: skip
-        return self.stage.topology.name.encode(), msgspec.json.encode(said), _NO_HEADERS
+        return f"{self.stage.topology.name}/{self.stage.name}".encode(), msgspec.json.encode(said), _NO_HEADERS

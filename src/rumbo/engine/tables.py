@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class BatchRecovery(Recovery):
-    """Recovery by the carrier, outside the assignment callback (no heartbeats run there)."""
+    """Recovery by the carriers, outside the assignment callback (no heartbeats run there)."""
 
-    carrier: ClassVar[Carrier]
+    carriers: ClassVar[tuple[Carrier, ...]]
 
     @Service.task
     async def _restart_recovery(self) -> None:
@@ -29,14 +29,15 @@ class BatchRecovery(Recovery):
             self.signal_recovery_start.clear()
             generation = self._generation_id
             try:
-                await self.carrier.revoke()
-                await self.carrier.assign(tp.partition for tp in self.active_tps)
+                for carrier in self.carriers:
+                    await carrier.revoke()
+                    await carrier.assign(tp.partition for tp in self.active_tps if tp.topic == carrier.stage.changelog)
                 if self.app.consumer_generation_id != generation:
                     continue  # another rebalance has begun: its own assignment follows
                 await self._resume_streams(generation_id=generation)
             except Exception as error:  # noqa: BLE001  whatever it is, the process must not go on half assigned
                 if self.app.consumer_generation_id == generation and not self.should_stop:
-                    self.carrier.fail(error)
+                    self.carriers[0].fail(error)
                     return
 
 

@@ -136,15 +136,21 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 class BatchConsumer(driver.Consumer):
     """Faust's consumer, feeding batches to a carrier."""
 
-    carrier: ClassVar[Carrier]
+    carriers: ClassVar[tuple[Carrier, ...]]
     _thread: BatchThread
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: Any) -> None:
+        """Every stage for itself."""
+        async with asyncio.TaskGroup() as group:
+            for carrier in self.carriers:
+                group.create_task(self._drain(fetcher, carrier))
+
+    async def _drain(self, fetcher: Any, carrier: Carrier) -> None:
         """Fetch, choose, hand on; between batches let quiet partitions look at their clocks."""
-        carrier, feed = self.carrier, self.carrier.feed
+        feed = carrier.feed
         stopped = (self._stopped.is_set, fetcher._stopped.is_set)  # noqa: SLF001  pinned
         while not any(each() for each in stopped):
             if not self.flow_active:
@@ -157,38 +163,37 @@ class BatchConsumer(driver.Consumer):
             for place, begin, end, records, stable in taken:
                 carrier.offered(place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable)
             if thin := feed.thin(carrier.limit // 4):
-                await self._gather(thin, epoch)
+                await self._gather(carrier, thin, epoch)
             if epoch == feed.epoch and self.flow_active:
-                await self._hand_on(epoch)
+                await self._hand_on(carrier, epoch)
             if feed.asking and epoch == feed.epoch:
                 await carrier.ask_ends()
 
-    async def _gather(self, thin: list[Place], epoch: int) -> None:
+    async def _gather(self, carrier: Carrier, thin: list[Place], epoch: int) -> None:
         """Traffic is thin: a moment later the same transaction carries more."""
-        carrier = self.carrier
         await asyncio.sleep(carrier.settings.max_delay)
         taken = await self._thread.take(thin, carrier.limit, 0)
         if epoch == carrier.feed.epoch and self.flow_active:
             for place, begin, end, records, stable in taken:
                 carrier.offered(place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable)
 
-    async def _hand_on(self, epoch: int) -> None:
-        feed = self.carrier.feed
+    async def _hand_on(self, carrier: Carrier, epoch: int) -> None:
+        feed = carrier.feed
         for number, batch in feed.ready():
             await self.callback(BatchMessage(number, batch, epoch, self.app.consumer_generation_id))
         for number in feed.quiet():
-            self.carrier.look_at_clock(number)
+            carrier.look_at_clock(number)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Go to the positions of our stores: the group's offsets are a courtesy, not the truth."""
-        positions = self.carrier.positions()
+        positions = {place: at for carrier in self.carriers for place, at in carrier.positions().items()}
         await self._thread.seek_all(positions)
         return {TP(*place): offset for place, offset in positions.items()}
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Quiesce first: finish or abort every open transaction, close every store."""
         self.stop_flow()
-        await self.carrier.revoke()
+        await asyncio.gather(*(carrier.revoke() for carrier in self.carriers))
         await super().on_partitions_revoked(revoked)
 
     def ack(self, message: Any) -> bool:
@@ -204,12 +209,12 @@ class BatchConsumer(driver.Consumer):
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002  Faust's signature
         """Tell the group where we are."""
         _ = topics, start_new_transaction
-        positions = self.carrier.courtesy()
+        positions = {place: at for carrier in self.carriers for place, at in carrier.courtesy().items()}
         if positions and self.flow_active:
             try:
                 await self._thread.commit_offsets(positions)
             except Exception as error:  # noqa: BLE001  a courtesy that fails costs a lag tool its figure, nothing else
-                self.carrier.log.debug("offsets not told to the group", reason=repr(error))
+                self.carriers[0].log.debug("offsets not told to the group", reason=repr(error))
         return True
 
     async def verify_all_partitions_active(self) -> None:
@@ -217,7 +222,7 @@ class BatchConsumer(driver.Consumer):
 
     async def on_stop(self) -> None:
         """Leave in order."""
-        await self.carrier.revoke()
+        await asyncio.gather(*(carrier.revoke() for carrier in self.carriers))
         await Service.on_stop(self)
         if self._thread is not None:
             await self._thread.stop()

@@ -32,6 +32,7 @@ class Metrics:
         self._coerced = Counter("rumbo_events_coerced_total", "What intake put right.", ["fix"], registry=made)
         self._duplicate = Counter("rumbo_events_duplicate_total", "Producers' repeats dropped.", ["body"], registry=made)
         self._late = Counter("rumbo_events_late_total", "Interactions before their customer's clock.", registry=made)
+        self._rekeyed = Counter("rumbo_events_rekeyed_total", "Records passed on under their customer's id.", ["topic"], registry=made)
         self._misplaced = Counter("rumbo_events_misplaced_total", "Customers on a partition that is not murmur2 of the id.", registry=made)
         self._replayed = Counter("rumbo_records_trimmed_total", "Records read again after a restart and dropped by position.", registry=made)
         self._batch = Histogram("rumbo_event_processing_seconds", "Seconds from a batch taken to committed.", buckets=BATCH_SECONDS, registry=made)
@@ -73,6 +74,10 @@ class Metrics:
         """What intake put right in one record."""
         for flag in flags:
             self._coerced.labels(flag).inc()
+
+    def rekeyed(self, topic: str, records: int) -> None:
+        """Records went on to the events topic."""
+        self._rekeyed.labels(topic).inc(records)
 
     def misplaced(self) -> None:
         """A customer was met on a partition that is not theirs."""

@@ -1,0 +1,29 @@
+"""`rumbo schema`: the contracts of what Rumbo writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rumbo.output.schemas import documents
+
+
+@click.command("schema")
+@click.argument("name", required=False)
+@click.option("--write", type=click.Path(path_type=Path), metavar="FOLDER", help="Write every document into this folder.")
+def command(name: str | None, write: Path | None) -> None:
+    """Print one document (NAME), list them, or write them all."""
+    made = documents()
+    if write is not None:
+        write.mkdir(parents=True, exist_ok=True)
+        for each, content in made.items():
+            (write / each).write_bytes(content)
+        click.echo(f"{len(made)} documents in {write}", err=True)
+    elif name is None:
+        for each in made:
+            click.echo(each)
+    elif name in made:
+        click.echo(made[name].decode(), nl=False)
+    else:
+        raise click.BadParameter(f"no document is called {name}; there are {', '.join(made)}")
