@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.broker.kafka import Cluster, available
+from tests.broker.cluster import Cluster, available
 
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("dev", deadline=None)
@@ -57,4 +57,6 @@ def bootstrap(tmp_path_factory) -> Iterator[str]:
 def pytest_terminal_summary(terminalreporter):
     """One plain line when the broker tests could not run."""
     if _unavailable:
-        terminalreporter.write_line(f"BROKER TESTS SKIPPED: {_unavailable[0]} (set RUMBO_TEST_BROKER, or install Docker, or Java and Maven)")
+        terminalreporter.write_line(
+            f"BROKER TESTS SKIPPED: {_unavailable[0]} (set RUMBO_TEST_BROKER, or install Docker, or Java and Maven)"
+        )

@@ -19,7 +19,7 @@ from rumbo.config import settings
 from rumbo.core.instant import parse_instant
 from rumbo.engine.admin import create_topics, send_clock
 from rumbo.topology import Topology, load
-from tests.broker.kafka import free_port
+from tests.broker.cluster import free_port
 
 PARTITIONS = 4
 ROOT = Path(__file__).parents[2]
@@ -105,7 +105,12 @@ class Worker:
         self.state, self.port = bench.folder / f"state-{name}", free_port()
         self.log = bench.folder / f"{name}-{len(bench.workers)}.log"
         self._bench = bench
-        settings_ = {"RUMBO__SESSION_TIMEOUT": "6", "RUMBO__REBALANCE_TIMEOUT": "10", "RUMBO__INSTANCE": name, **environment}
+        settings_ = {
+            "RUMBO__SESSION_TIMEOUT": "6",
+            "RUMBO__REBALANCE_TIMEOUT": "10",
+            "RUMBO__INSTANCE": name,
+            **environment,
+        }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
@@ -123,7 +128,11 @@ class Worker:
         except OSError:
             return None
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        found = [line for line in lines if line.startswith((f"{name} ", f"{name}{{")) and all(each in line for each in wanted)]
+        found = [
+            line
+            for line in lines
+            if line.startswith((f"{name} ", f"{name}{{")) and all(each in line for each in wanted)
+        ]
         return sum(float(line.rsplit(" ", 1)[1]) for line in found) if found else 0.0
 
     def until(self, condition, seconds: float = 60) -> None:
@@ -160,5 +169,9 @@ def positions(bench: Bench) -> int:
     from rumbo.engine.broker import changelog_of
     from rumbo.engine.store import POSITION_KEY
 
-    last = {record.partition: record.value for record in bench.read(changelog_of(bench.topology)) if record.key == POSITION_KEY}
+    last = {
+        record.partition: record.value
+        for record in bench.read(changelog_of(bench.topology))
+        if record.key == POSITION_KEY
+    }
     return sum(position.load(value).sources[bench.source].next for value in last.values())

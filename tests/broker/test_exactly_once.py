@@ -82,7 +82,11 @@ def bench(bootstrap, tmp_path):
 
 def done(bench, worker, total):
     """Everything was read and committed."""
-    return worker.owns() and worker.metric("rumbo_consumer_lag_records", topic=bench.source) == 0 and positions(bench) == total
+    return (
+        worker.owns()
+        and worker.metric("rumbo_consumer_lag_records", topic=bench.source) == 0
+        and positions(bench) == total
+    )
 
 
 def test_without_a_fault(bench):

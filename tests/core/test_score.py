@@ -55,7 +55,9 @@ def test_two_accumulators_merge_by_addition(mine, yours):
 def machine(*, lanes=1, cap=None):
     """A score with one band from 60 to 45, over so many half-lives."""
     rules = tuple(Points(f"r{at}", EventTest(), 1.0, "g", half_life=(at + 1) * H) for at in range(lanes))
-    return ScoreMachine(Score("s", rules, (Group("g", cap),) if cap else (), (Band("low", 20, 12), Band("high", 60, 45))))
+    return ScoreMachine(
+        Score("s", rules, (Group("g", cap),) if cap else (), (Band("low", 20, 12), Band("high", 60, 45)))
+    )
 
 
 def test_bands_have_hysteresis():
@@ -82,4 +84,6 @@ def test_a_cap_holds_the_crossing_back():
     made = machine(cap=50)
     state = ScoreState(lanes={name: [400.0, 0] for name in made.lanes}, band=1)
     assert made.value(state, 0) == 50
-    assert made.falls_at(state, 0) / H == pytest.approx(3.152, abs=1e-3)  # 400 halves to 45 after log2(400/45) half-lives
+    assert made.falls_at(state, 0) / H == pytest.approx(
+        3.152, abs=1e-3
+    )  # 400 halves to 45 after log2(400/45) half-lives

@@ -64,6 +64,7 @@ def stages(baskets, end):
 
 def target(times, number, at):
     """The highest stage whose condition holds right after basket `number`."""
+
     def within(days):
         return number + 1 - bisect_right(times, at - days * DAY)
 
@@ -77,5 +78,7 @@ def move(changes, at, stage, to):
 
 def score(baskets, redeemed, now):
     """The engagement score at an instant, from every event up to it."""
-    points = [(at, min(total / 10, 10)) for at, _, total in baskets if at <= now] + [(at, 10) for at in redeemed if at <= now]
+    points = [(at, min(total / 10, 10)) for at, _, total in baskets if at <= now] + [
+        (at, 10) for at in redeemed if at <= now
+    ]
     return math.fsum(each * 2 ** ((at - now) / HALF_LIFE) for at, each in points)

@@ -10,7 +10,9 @@ import click
 
 @click.command("demo")
 @click.option("--households", type=click.IntRange(1, 2469), help="Only the first so many households.")
-@click.option("--seconds", type=click.FloatRange(0, 3600), default=30.0, show_default=True, help="How long the year takes.")
+@click.option(
+    "--seconds", type=click.FloatRange(0, 3600), default=30.0, show_default=True, help="How long the year takes."
+)
 def command(households: int | None, seconds: float) -> None:
     """Start an embedded broker and a worker, play a year of real shoppers into them, and watch what is decided."""
     from rumbo.demo.show import show

@@ -66,10 +66,16 @@ def _folder(folder: Path) -> Finding:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        return Finding("FAIL", f"state directory {folder}: {error.strerror}", "set RUMBO__STATE_DIR to a folder that can be written")
+        return Finding(
+            "FAIL",
+            f"state directory {folder}: {error.strerror}",
+            "set RUMBO__STATE_DIR to a folder that can be written",
+        )
     free = shutil.disk_usage(folder).free
     level = "ok" if free > _ROOM else "warn"
-    return Finding(level, f"state directory {folder}, {free // 1_000_000} MB free", "" if level == "ok" else "free some space")
+    return Finding(
+        level, f"state directory {folder}, {free // 1_000_000} MB free", "" if level == "ok" else "free some space"
+    )
 
 
 def _broker(known: Settings, topology: Topology | None) -> list[Finding]:

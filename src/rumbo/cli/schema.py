@@ -11,7 +11,9 @@ from rumbo.output.schemas import documents
 
 @click.command("schema")
 @click.argument("name", required=False)
-@click.option("--write", type=click.Path(path_type=Path), metavar="FOLDER", help="Write every document into this folder.")
+@click.option(
+    "--write", type=click.Path(path_type=Path), metavar="FOLDER", help="Write every document into this folder."
+)
 def command(name: str | None, write: Path | None) -> None:
     """Print one document (NAME), list them, or write them all."""
     made = documents()

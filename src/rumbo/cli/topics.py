@@ -15,8 +15,16 @@ from rumbo.topology import load
 @click.argument("topology", type=click.Path(path_type=Path))
 @click.option("--create", is_flag=True, help="Make what is missing.")
 @click.option("--diff", is_flag=True, help="Show what is otherwise on the broker; exit code 1 when something is.")
-@click.option("--partitions", type=click.IntRange(1, 1000), default=4, show_default=True, help="Of topics that are made.")
-@click.option("--replicas", type=click.IntRange(1, 7), default=1, show_default=True, help="Of topics that are made; 3 in production.")
+@click.option(
+    "--partitions", type=click.IntRange(1, 1000), default=4, show_default=True, help="Of topics that are made."
+)
+@click.option(
+    "--replicas",
+    type=click.IntRange(1, 7),
+    default=1,
+    show_default=True,
+    help="Of topics that are made; 3 in production.",
+)
 @click.option("--broker", help="Bootstrap servers (RUMBO__BROKER).")
 @click.option("--json", "as_json", is_flag=True, help="One topic a line as JSON.")
 def command(  # noqa: PLR0913  click hands options over so
@@ -41,5 +49,7 @@ def command(  # noqa: PLR0913  click hands options over so
         return 1 if found else 0
     for topic in needed(checked, partitions):
         said = " ".join(f"{name}={value}" for name, value in topic.settings.items())
-        click.echo(msgspec.json.encode(topic).decode() if as_json else f"{topic.name:<44} {topic.role:<13} {said}".rstrip())
+        click.echo(
+            msgspec.json.encode(topic).decode() if as_json else f"{topic.name:<44} {topic.role:<13} {said}".rstrip()
+        )
     return 0

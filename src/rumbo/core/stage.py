@@ -54,7 +54,9 @@ class StageMachine:
         }
         self.enter = self._compile(ordered, words)
         self._side_enter = {stage.name: compile_condition(stage.when, words) for stage in self._sides if stage.when}
-        self._until = {stage.name: compile_condition(stage.until, words, stage.name) for stage in self._sides if stage.until}
+        self._until = {
+            stage.name: compile_condition(stage.until, words, stage.name) for stage in self._sides if stage.until
+        }
         self._latched |= {stage.name: _lifetime_counters(stage.until) for stage in self._sides if stage.until}
         self._edges = {
             stage.name: tuple(
@@ -63,7 +65,9 @@ class StageMachine:
             for stage in ordered
         }
 
-        self.timed = any(each.next_change is not never for each in self.conditions()) or any(stage.back for stage in ordered)
+        self.timed = any(each.next_change is not never for each in self.conditions()) or any(
+            stage.back for stage in ordered
+        )
 
     def _compile(self, ordered: Sequence[Stage], words: Vocabulary) -> tuple[tuple[int, Compiled], ...]:
         """Criteria from the highest stage down."""

@@ -26,7 +26,9 @@ class Board:
         self.bands: Counter[str] = Counter()
         self.stage: dict[str, str] = {}
         self.last: deque[tuple[str, str, str, str]] = deque(maxlen=8)
-        self._bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.completed:,}/{task.total:,}"))
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.completed:,}/{task.total:,}")
+        )
         self._task = self._bar.add_task("interactions played", total=total)
 
     def take(self, value: bytes) -> None:
@@ -86,6 +88,10 @@ class Board:
 
 def because(why: dict[str, Any]) -> str:
     """A decision's reason in a few words."""
-    seen = [each["condition"] + (f" (saw {', '.join(str(value) for value in each['saw'].values())})" if each.get("saw") else "") for each in why.get("conditions", [])]
+    seen = [
+        each["condition"]
+        + (f" (saw {', '.join(str(value) for value in each['saw'].values())})" if each.get("saw") else "")
+        for each in why.get("conditions", [])
+    ]
     cause = why["events"][0]["name"] if why.get("events") else "time alone"
     return "; ".join(seen) or cause

@@ -67,7 +67,9 @@ def _micros(column: Any) -> list[Instant]:
 
 
 def _orders() -> Iterator[Event]:
-    lines_ = table("transactions").select(["household_id", "basket_id", "sales_value", "quantity", "store_id", "transaction_timestamp"])
+    lines_ = table("transactions").select(
+        ["household_id", "basket_id", "sales_value", "quantity", "store_id", "transaction_timestamp"]
+    )
     baskets = lines_.group_by(["household_id", "basket_id"]).aggregate(
         [("sales_value", "sum"), ("quantity", "sum"), ("store_id", "min"), ("transaction_timestamp", "min")]
     )
@@ -77,7 +79,13 @@ def _orders() -> Iterator[Event]:
         baskets["quantity_sum"].to_pylist(), baskets["store_id_min"].to_pylist(), times, strict=True,
     )  # fmt: skip
     for household, basket, total, items, store, at in rows:
-        said = {"order_id": str(basket), "total": round(total, 2), "items": items, "store": str(store), "currency": "USD"}
+        said = {
+            "order_id": str(basket),
+            "total": round(total, 2),
+            "items": items,
+            "store": str(store),
+            "currency": "USD",
+        }
         yield _event("Order Completed", f"order-{basket}", household, at, said)
 
 
@@ -86,7 +94,9 @@ def _campaigns() -> Iterator[Event]:
     starts = dict(zip(descriptions["campaign_id"].to_pylist(), _micros(descriptions["start_date"]), strict=True))
     kinds = dict(zip(descriptions["campaign_id"].to_pylist(), descriptions["campaign_type"].to_pylist(), strict=True))
     received = table("campaigns")
-    for campaign, household in zip(received["campaign_id"].to_pylist(), received["household_id"].to_pylist(), strict=True):
+    for campaign, household in zip(
+        received["campaign_id"].to_pylist(), received["household_id"].to_pylist(), strict=True
+    ):
         said = {"campaign": str(campaign), "type": kinds[campaign]}
         yield _event("Campaign Received", f"campaign-{campaign}-{household}", household, starts[campaign], said)
 
@@ -107,5 +117,12 @@ def _redemptions() -> Iterator[Event]:
 
 def _event(name: str, key: str, household: int, at: Instant, properties: dict[str, Any]) -> Event:
     who = f"household-{household}"
-    call = {"type": "track", "event": name, "messageId": key, "userId": who, "timestamp": isoformat(at), "properties": properties}
+    call = {
+        "type": "track",
+        "event": name,
+        "messageId": key,
+        "userId": who,
+        "timestamp": isoformat(at),
+        "properties": properties,
+    }
     return Event(at, key, who, msgspec.json.encode(call))

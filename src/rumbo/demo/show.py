@@ -105,7 +105,9 @@ def _broker(folder: Path) -> Iterator[Settings]:
         raise DefinitionError("the embedded broker", ["it is not installed: pip install 'rumbo[demo]'"])
     port, log = _free_port(), folder / "broker.log"
     binary = Path(found.origin).parent / "noida-db"
-    child = _child([str(binary), "start", "--only", "kafka", "--kafka-port", str(port), "--data-dir", str(folder / "broker")], log)
+    child = _child(
+        [str(binary), "start", "--only", "kafka", "--kafka-port", str(port), "--data-dir", str(folder / "broker")], log
+    )
     try:
         until = time.monotonic() + 20
         while not _answers(port):
@@ -133,7 +135,9 @@ def _worker(topology: Path, known: Settings, folder: Path) -> Iterator[Any]:
 
     def check() -> None:
         if child.poll() is not None:
-            raise InternalError(f"the worker has stopped (exit {child.returncode}): {log.read_text(errors='replace')[-800:]}")
+            raise InternalError(
+                f"the worker has stopped (exit {child.returncode}): {log.read_text(errors='replace')[-800:]}"
+            )
 
     try:
         yield check
@@ -185,7 +189,7 @@ def _until_ended(board: Board, known: Settings, reader: Any, draw: Any, check: A
 
 def _clocks(known: Settings) -> list[float]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{known.web_port}/metrics", timeout=2) as answer:  # noqa: S310  our own worker
+        with urllib.request.urlopen(f"http://127.0.0.1:{known.web_port}/metrics", timeout=2) as answer:
             lines = answer.read().decode().splitlines()
     except OSError:
         return []
@@ -194,7 +198,10 @@ def _clocks(known: Settings) -> list[float]:
 
 def _reader(topology: Topology, known: Settings) -> Any:
     reader = KafkaConsumer(
-        bootstrap_servers=known.broker, isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="earliest"
+        bootstrap_servers=known.broker,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
     )
     places = [TopicPartition(topic, number) for topic in topology.outputs.decisions for number in range(PARTITIONS)]
     reader.assign(places)

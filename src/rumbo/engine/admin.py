@@ -33,7 +33,9 @@ def admin(settings: Settings) -> Iterator[Any]:
     try:
         client = KafkaAdminClient(**settings.connection())
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"no Kafka at {settings.broker} ({error}); is it running, and is RUMBO__BROKER right?") from None
+        raise BrokerError(
+            f"no Kafka at {settings.broker} ({error}); is it running, and is RUMBO__BROKER right?"
+        ) from None
     try:
         yield client
     finally:
@@ -50,7 +52,9 @@ def create_topics(topology: Topology, settings: Settings, *, partitions: int, re
         made: list[str] = []
         for each in missing:
             try:
-                client.create_topics([NewTopic(each.name, each.partitions or partitions, replicas, topic_configs=dict(each.settings))])
+                client.create_topics(
+                    [NewTopic(each.name, each.partitions or partitions, replicas, topic_configs=dict(each.settings))]
+                )
             except TopicAlreadyExistsError:
                 continue
             made.append(each.name)
@@ -70,7 +74,11 @@ def differences(topology: Topology, settings: Settings) -> list[Difference]:
             if topic is None:
                 found.append(Difference(each.name, each.role, "does not exist"))
             elif count and len(topic["partitions"]) != each.partitions:
-                found.append(Difference(each.name, each.role, f"has {len(topic['partitions'])} partitions, and needs {each.partitions}"))
+                found.append(
+                    Difference(
+                        each.name, each.role, f"has {len(topic['partitions'])} partitions, and needs {each.partitions}"
+                    )
+                )
             else:
                 found += _settings(client, each)
         return found

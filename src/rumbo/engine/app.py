@@ -14,30 +14,29 @@ from typing import Any, Final
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 from mode import CrashingSupervisor
 from yarl import URL
 
 from rumbo.config import Settings
 from rumbo.engine import selfcheck
-from rumbo.engine.broker import Broker, changelog_of, check_topics
+from rumbo.engine.broker import Broker, check_topics, raw_of
 from rumbo.engine.carrier import Carrier, is_fence, reason
 from rumbo.engine.failpoint import Failpoints
-from rumbo.engine.partition import Stage
+from rumbo.engine.lock import owned
+from rumbo.engine.stages import Counts, stages
 from rumbo.engine.tables import BatchRecovery, BatchTables
 from rumbo.engine.transport import BatchConsumer, BatchSchema, BatchTransport
-from rumbo.errors import DefinitionError, InternalError, RumboError
-from rumbo.intake import reader
+from rumbo.errors import BrokerError, InternalError, RumboError
 from rumbo.observe.metrics import Metrics
 from rumbo.observe.web import Web
-from rumbo.output import Encoder
 from rumbo.topology import Topology
 
 WATCH_SECONDS: Final = 1.0
+UPSTREAM_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 8.0
 GC_THRESHOLDS: Final = (200_000, 20, 50)
 """A batch makes many containers and no cycles: the default (700) would walk them hundreds of times each."""
-COLLECT: Final = (200_000, 20, 100)
-"""When Python looks for cycles: a batch makes some hundred thousand objects and drops them all, without any."""
 
 log = structlog.get_logger("rumbo")
 
@@ -46,11 +45,6 @@ class Worker:
     """One worker process of one topology."""
 
     def __init__(self, topology: Topology, settings: Settings) -> None:
-        unkeyed = [source.topic for source in topology.sources if not source.keyed]
-        if unkeyed:
-            raise DefinitionError(
-                topology.name, [f"source {topic} has `key: any`; this version reads only topics that are keyed by customer" for topic in unkeyed]
-            )
         self.topology, self.settings, self.metrics = topology, settings, Metrics()
         self._failure: BaseException | None = None
         self._over = asyncio.Event()
@@ -62,30 +56,23 @@ class Worker:
         await broker.start()
         web = Web(self.settings, self.metrics.registry)
         try:
-            partitions = await check_topics(broker, self.topology)
-            carrier = self._carrier(broker, partitions)
-            await web.start(carrier.recovered.is_set, carrier.stalled)
-            app = self._app(carrier, partitions)
-            await self._until_over(app, carrier)
+            carriers = await self._carriers(broker)
+            await web.start(
+                lambda: all(each.recovered.is_set() for each in carriers),
+                lambda: next((why for each in carriers if (why := each.stalled()) is not None), None),
+            )
+            await self._until_over(self._app(carriers), carriers, broker)
         finally:
             await web.stop()
             await broker.stop()
         return self._answer()
 
-    def _carrier(self, broker: Broker, partitions: int) -> Carrier:
-        topology = self.topology
-        stage = Stage(
-            topology=topology,
-            program=topology.program(),
-            encoder=Encoder(topology.outputs, topology.mode),
-            readers={source.topic: reader(source.reading) for source in topology.sources},
-            lateness={source.topic: source.lateness for source in topology.sources},
-            partitions=partitions,
-            changelog=changelog_of(topology),
-            metrics=self.metrics,
-            failpoints=Failpoints(self.settings.failpoint),
-        )
-        return Carrier(stage, self.settings, broker.offsets, self._fail)
+    async def _carriers(self, broker: Broker) -> tuple[Carrier, ...]:
+        """A carrier a stage, the deciding one first."""
+        count, raw = await check_topics(broker, self.topology), raw_of(self.topology)
+        counts = Counts(count, (await broker.partitions(raw))[raw[0]] or 0 if raw else 0)
+        found = stages(self.topology, counts, self.metrics, Failpoints(self.settings.failpoint))
+        return tuple(Carrier(stage, self.settings, broker.offsets, self._fail, make) for stage, make in found)
 
     def _fail(self, error: BaseException) -> None:
         """Something went wrong that must stop the process."""
@@ -93,7 +80,7 @@ class Worker:
             self._failure = error
         self._over.set()
 
-    async def _until_over(self, app: Any, carrier: Carrier) -> None:
+    async def _until_over(self, app: Any, carriers: tuple[Carrier, ...], broker: Broker) -> None:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self._over.set)
@@ -101,32 +88,51 @@ class Worker:
         gc.collect()
         gc.freeze()  # what was loaded to start is never garbage
         gc.set_threshold(*GC_THRESHOLDS)
-        gc.set_threshold(*COLLECT)
-        watch = asyncio.ensure_future(self._watch(app, carrier))
+        watch = asyncio.ensure_future(self._watch(app, carriers))
+        upstream = asyncio.ensure_future(self._look_upstream(carriers, broker))
         try:
             await self._over.wait()
         finally:
             watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
-            await self._stop(app, carrier)
+            upstream.cancel()
+            await asyncio.gather(watch, upstream, return_exceptions=True)
+            await self._stop(app, carriers)
 
-    async def _watch(self, app: Any, carrier: Carrier) -> None:
+    async def _look_upstream(self, carriers: tuple[Carrier, ...], broker: Broker) -> None:
+        """While raw topics hold records that were not re-keyed, no clock of the deciding stage may overtake them."""
+        raw, deciding = raw_of(self.topology), carriers[0]
+        if not raw:
+            return
+
+        async def behind() -> bool:
+            try:
+                return await broker.group_is_behind(self.topology.name, raw)
+            except (KafkaError, BrokerError) as error:
+                log.debug("not known whether raw topics are read to their end", reason=repr(error))
+                return True
+
+        deciding.upstream, deciding.upstream_behind = behind, True
+        while True:
+            deciding.upstream_behind = await behind()
+            await asyncio.sleep(UPSTREAM_SECONDS)
+
+    async def _watch(self, app: Any, carriers: tuple[Carrier, ...]) -> None:
         """A service of Faust that crashed, or no progress: neither ends the process by itself."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if app.crashed:
                 self._fail(InternalError(f"Faust stopped: {app.crash_reason!r}"))
-            why = carrier.stalled()
-            if why is not None:
-                self._fail(InternalError(why))
+            for carrier in carriers:
+                why = carrier.stalled()
+                if why is not None:
+                    self._fail(InternalError(why))
 
-    async def _stop(self, app: Any, carrier: Carrier) -> None:
+    async def _stop(self, app: Any, carriers: tuple[Carrier, ...]) -> None:
         """Finish what is under way, leave the group; within ten seconds, whatever happens."""
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 app.consumer.stop_flow()
-                await carrier.revoke()
+                await asyncio.gather(*(carrier.revoke() for carrier in carriers))
                 await app.stop()
         except TimeoutError:
             log.warning("did not stop in order in time", seconds=STOP_SECONDS)
@@ -143,9 +149,9 @@ class Worker:
             raise InternalError(reason(error))
         raise InternalError(f"unexpected: {error!r}") from error
 
-    def _app(self, carrier: Carrier, partitions: int) -> Any:
+    def _app(self, carriers: tuple[Carrier, ...]) -> Any:
         settings, topology = self.settings, self.topology
-        BatchConsumer.carrier = BatchRecovery.carrier = carrier
+        BatchConsumer.carriers = BatchRecovery.carriers = carriers
         faust_dir = settings.state_dir / topology.name / "faust"
         faust_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         urls = [URL(f"kafka://{each.strip()}") for each in settings.broker.split(",")]
@@ -167,7 +173,7 @@ class Worker:
             table_standby_replicas=settings.standbys,
             topic_allow_declare=False,
             topic_disable_leader=True,
-            topic_partitions=partitions,
+            topic_partitions=carriers[0].stage.partitions,
             stream_buffer_maxsize=16,
             stream_wait_empty=False,
             stream_recovery_delay=0.0,
@@ -175,25 +181,32 @@ class Worker:
             cython_optimizations=False,
         )
         app.transport = BatchTransport(urls, app, loop=asyncio.get_running_loop())
-        topics = [*(source.topic for source in topology.sources), topology.outputs.control]
-        app.Table("profiles", key_type=bytes, value_type=bytes, partitions=partitions)
-
-        async def profiles(stream: Any) -> None:
-            stream.enable_acks = False
-            async for event in stream.events():
-                message = event.message
-                carrier.submit(message.number, message.batch, message.epoch)
-                event.ack()
-
-        app.agent(app.topic(*topics, schema=BatchSchema()), name="profiles")(profiles)
+        for carrier in carriers:
+            _declare(app, carrier)
         app.finalize()
         return app
+
+
+def _declare(app: Any, carrier: Carrier) -> None:
+    """A stage in Faust's words: a table (for its changelog and its assignment) and an agent (which hands batches to the carrier)."""
+    stage = carrier.stage
+    topics = [*stage.readers, *([stage.control] if stage.control else ())]
+    app.Table(stage.name, key_type=bytes, value_type=bytes, partitions=stage.partitions)
+
+    async def carry(stream: Any) -> None:
+        stream.enable_acks = False
+        async for event in stream.events():
+            message = event.message
+            carrier.submit(message.number, message.batch, message.epoch)
+            event.ack()
+
+    app.agent(app.topic(*topics, schema=BatchSchema()), name=stage.name)(carry)
 
 
 def _credentials(settings: Settings) -> Any:
     """Faust's own words for how to connect."""
     made = settings.connection()
-    if settings.security == "sasl_ssl" or settings.security == "sasl_plaintext":
+    if settings.security in {"sasl_ssl", "sasl_plaintext"}:
         return faust.SASLCredentials(
             username=made["sasl_plain_username"],
             password=made["sasl_plain_password"],
@@ -220,4 +233,5 @@ def run(topology: Topology, settings: Settings) -> int:
 
 
 async def _main(topology: Topology, settings: Settings) -> int:
-    return await Worker(topology, settings).run()
+    with owned(settings.state_dir / topology.name):
+        return await Worker(topology, settings).run()

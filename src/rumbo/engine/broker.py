@@ -132,7 +132,10 @@ class Broker:
         finally:
             await admin.close()
         return {
-            entry[3]: {each[0]: each[1] for each in entry[4]} for answer in answers for entry in answer.resources if not entry[0]
+            entry[3]: {each[0]: each[1] for each in entry[4]}
+            for answer in answers
+            for entry in answer.resources
+            if not entry[0]
         }
 
 

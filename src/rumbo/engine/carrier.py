@@ -7,7 +7,9 @@ positions are checked against the broker; then the feed begins. On revocation: f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -25,6 +27,10 @@ from rumbo.engine.transaction import FencedError, PartitionProducer
 from rumbo.errors import BrokerError, InternalError
 
 ASSIGN_SECONDS: Final = 60.0
+ASK_SECONDS: Final = 0.2
+FENCE_WINDOW: Final = 60.0
+FENCE_PATIENCE: Final = 10.0
+SAME_FENCE: Final = 5.0
 FENCES: Final = 3
 """Fences within a minute that stop the process."""
 
@@ -36,14 +42,19 @@ class Carrier:
     """The partitions that this worker owns."""
 
     def __init__(
-        self, stage: Stage, settings: Settings, offsets: Offsets, failed: Callable[[BaseException], None],
+        self,
+        stage: Stage,
+        settings: Settings,
+        offsets: Offsets,
+        failed: Callable[[BaseException], None],
         make: type[PartitionWorker] = PartitionWorker,
     ) -> None:
         self._make = make
         self.stage, self.settings, self._offsets, self._failed = stage, settings, offsets, failed
         self.feed = Feed(stage.lateness, stage.control)
+        self.upstream: Callable[[], Awaitable[bool]] | None = None
+        """Asks whether a stage before this one has more to bring: then what is read here to the end is not all there is."""
         self.upstream_behind = False
-        """Whether a stage before this one has more to bring: what is read here to the end is not all there is."""
         self.workers: dict[int, PartitionWorker] = {}
         self.log = structlog.get_logger("rumbo.engine")
         self.limit = settings.max_batch
@@ -53,6 +64,7 @@ class Carrier:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._told: dict[Place, int] = {}
         self._lags: dict[Place, int] = {}
+        self._fences: deque[float] = deque(maxlen=FENCES)
 
     # Assignment -------------------------------------------------------------------------------------------------------
 
@@ -71,16 +83,17 @@ class Carrier:
             self.workers.clear()
             raise
         self.feed.begin(owned)
-        self.stage.metrics.assigned(len(owned))
+        self.stage.metrics.assigned(self.stage.name, len(owned))
         self.recovered.set()
-        self.log.info("assigned", partitions=owned, seconds=round(monotonic() - started, 3))
+        self.log.info("assigned", stage=self.stage.name, partitions=owned, seconds=round(monotonic() - started, 3))
 
-    async def _take_over(self, owned: list[int], producers: dict[int, PartitionProducer], stores: dict[int, Store]) -> None:
+    async def _take_over(
+        self, owned: list[int], producers: dict[int, PartitionProducer], stores: dict[int, Store]
+    ) -> None:
         """Fill *producers* and *stores* as they open, so that whatever fails can be closed."""
         try:
             async with asyncio.timeout(ASSIGN_SECONDS + 540):  # a large recovery reports its own stalls
-                for number, made in zip(owned, await asyncio.gather(*(self._producer(each) for each in owned)), strict=True):
-                    producers[number] = made
+                await asyncio.gather(*(self._producer(number, producers) for number in owned))
                 self.stage.failpoints.reached("in_init")
                 await self._recover(owned, stores)
         except TimeoutError:
@@ -90,9 +103,9 @@ class Carrier:
             self.workers[number] = self._make(self.stage, number, stores[number], producers[number], found)
         await self._check(owned)
 
-    async def _producer(self, number: int) -> PartitionProducer:
+    async def _producer(self, number: int, producers: dict[int, PartitionProducer]) -> None:
         compression = self.settings.compression
-        made = PartitionProducer(
+        made = producers[number] = PartitionProducer(
             self._connection,
             f"{self.stage.topology.name}-{self.stage.name}-{number}",
             compression=None if compression == "none" else compression,
@@ -100,7 +113,6 @@ class Carrier:
         )
         async with asyncio.timeout(ASSIGN_SECONDS):
             await made.start()
-        return made
 
     def _open(self, number: int) -> Store:
         owner = f"{self.stage.topology.name}/{self.stage.name}/{number}/{self.stage.partitions}"
@@ -116,16 +128,25 @@ class Carrier:
             while True:
                 try:
                     started = monotonic()
-                    taken = await reader.recover(stores, self.stage.metrics.recovering)
+                    taken = await reader.recover(stores, partial(self.stage.metrics.recovering, self.stage.name))
                 except StoreAheadError as error:
                     stores[error.partition].close()
                     aside = put_aside(stores[error.partition].folder)
-                    self.log.warning("state was ahead of its changelog: put aside, rebuilding", partition=error.partition, aside=str(aside))
+                    self.log.warning(
+                        "state was ahead of its changelog: put aside, rebuilding",
+                        partition=error.partition,
+                        aside=str(aside),
+                    )
                     stores[error.partition] = self._open(error.partition)
                     continue
                 if total := sum(taken.values()):
                     seconds = monotonic() - started
-                    self.log.info("recovered", records=total, seconds=round(seconds, 3), per_second=round(total / max(seconds, 1e-6)))
+                    self.log.info(
+                        "recovered",
+                        records=total,
+                        seconds=round(seconds, 3),
+                        per_second=round(total / max(seconds, 1e-6)),
+                    )
                 return
         finally:
             await reader.stop()
@@ -170,7 +191,7 @@ class Carrier:
         await asyncio.gather(*(worker.producer.stop() for worker in workers.values()), return_exceptions=True)
         for worker in workers.values():
             worker.store.close()
-        self.stage.metrics.revoked()
+        self.stage.metrics.revoked(self.stage.name)
 
     # Work -------------------------------------------------------------------------------------------------------------
 
@@ -184,8 +205,11 @@ class Carrier:
             self._lags[place] = max(stable - batch.end, 0)
 
     async def ask_ends(self) -> None:
-        """Tell control records that wait where their sources end now."""
-        for number in list(self.feed.asking) if not self.upstream_behind else ():
+        """Tell control records that wait where their sources end now; first of all, that nothing more comes from upstream."""
+        if self.upstream is not None and await self.upstream():
+            await asyncio.sleep(ASK_SECONDS)
+            return
+        for number in list(self.feed.asking):
             epoch, places = self.feed.epoch, self.feed.sources(number)
             bounds: Mapping[Place, tuple[int, int]] = await self._offsets(places)
             if epoch == self.feed.epoch:
@@ -210,10 +234,31 @@ class Carrier:
         task.add_done_callback(lambda done: self._done(number, done))
 
     def _done(self, number: int, task: asyncio.Task[Any]) -> None:
-        self.feed.done(number)
         error = None if task.cancelled() else task.exception()
-        if error is not None:
+        if error is None:
+            self.feed.done(number)
+        elif is_fence(error) and not self._fenced_too_often():
+            self._lost(number, error)
+        else:
             self._failed(error)
+
+    def _lost(self, number: int, error: BaseException) -> None:
+        """A successor has the partition. The group will say so in a moment, and assign anew; until then it stays at work, for nobody."""
+        epoch, patience = self.feed.epoch, self.settings.session_timeout + FENCE_PATIENCE
+        self.log.warning("fenced: another worker has the partition; waiting for the group to say so", partition=number)
+
+        def still_ours() -> None:
+            if self.feed.epoch == epoch:
+                self._failed(error)
+
+        asyncio.get_running_loop().call_later(patience, still_ours)
+
+    def _fenced_too_often(self) -> bool:
+        now = monotonic()
+        if self._fences and now - self._fences[-1] < SAME_FENCE:
+            return False  # the other partitions of the same loss
+        self._fences.append(now)
+        return len(self._fences) == FENCES and now - self._fences[0] < FENCE_WINDOW
 
     # What others ask --------------------------------------------------------------------------------------------------
 
@@ -256,4 +301,3 @@ def is_fence(error: BaseException) -> bool:
 def reason(error: BaseException) -> str:
     """One sentence for people."""
     return str(error) if isinstance(error, InternalError | BrokerError) else repr(error)
-

@@ -19,7 +19,9 @@ AHEAD: Final = MINUTE
 
 def event_clock(position: Position, lateness: Mapping[str, int], caught_up: Mapping[str, bool]) -> Instant:
     """The clock that the events give."""
-    clocks = {topic: source.clock - lateness[topic] - 1 for topic, source in position.sources.items() if topic in lateness}
+    clocks = {
+        topic: source.clock - lateness[topic] - 1 for topic, source in position.sources.items() if topic in lateness
+    }
     behind = [clock for topic, clock in clocks.items() if not caught_up.get(topic, False)]
     if behind:
         found = min(behind)

@@ -73,7 +73,9 @@ class Feed:
         if number in self._owned and batch.end > batch.begin:
             waiting = self._waiting.get(place)
             if waiting is not None:
-                batch = Batch(batch.topic, waiting.begin, batch.end, [*waiting.records, *batch.records], batch.caught_up)
+                batch = Batch(
+                    batch.topic, waiting.begin, batch.end, [*waiting.records, *batch.records], batch.caught_up
+                )
             self._waiting[place] = batch
 
     def thin(self, few: int) -> list[Place]:

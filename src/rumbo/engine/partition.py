@@ -126,7 +126,9 @@ class PartitionWorker:
     def _continues(self, batch: Batch) -> Sequence[Any]:
         noted = self.position.sources[batch.topic]
         if batch.begin > noted.next:
-            raise GapError(f"{batch.topic}-{self.number}: a batch begins at {batch.begin}, the position is {noted.next}")
+            raise GapError(
+                f"{batch.topic}-{self.number}: a batch begins at {batch.begin}, the position is {noted.next}"
+            )
         if batch.begin == noted.next:
             return batch.records
         kept = [each for each in batch.records if each.offset >= noted.next]
@@ -160,8 +162,7 @@ class PartitionWorker:
             made = advance(touched[each.customer][0], each)
             if made:
                 decisions += made
-            if each.at > latest:
-                latest = each.at
+            latest = max(latest, each.at)
             if each.flags:
                 flags(each.flags)
         self.position.sources[topic].clock = latest
@@ -238,7 +239,10 @@ class PartitionWorker:
         """Whether a quiet partition has anything to see: the clock of a live topology moves by itself."""
         if self.stage.topology.clock == "live":
             return monotonic() - self._looked_at > LOOK
-        return all(self.caught_up.values()) and event_clock(self.position, self.stage.lateness, self.caught_up) > self.position.clock
+        return (
+            all(self.caught_up.values())
+            and event_clock(self.position, self.stage.lateness, self.caught_up) > self.position.clock
+        )
 
     async def idle(self) -> bool:
         """Nothing to read: let the wall push the clock where the topology lives by it, and fire what is due. Whether anything was."""
@@ -253,8 +257,7 @@ class PartitionWorker:
             event_clock(position, self.stage.lateness, self.caught_up),
             live_clock(topology.clock, position, self.stage.lateness, wall=wall, broker=self._broker_now()),
         )
-        if moved > position.clock:
-            position.clock = moved
+        position.clock = max(position.clock, moved)
         return await self.timers()
 
     def _broker_now(self) -> Instant:

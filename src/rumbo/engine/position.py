@@ -57,7 +57,9 @@ def load(value: bytes | None) -> Position:
     try:
         found = _decoder.decode(value)
     except msgspec.MsgspecError as error:
-        raise PositionError(f"the position record cannot be read ({error}): a newer version wrote it, or it is damaged") from None
+        raise PositionError(
+            f"the position record cannot be read ({error}): a newer version wrote it, or it is damaged"
+        ) from None
     if found.format > FORMAT:
         raise PositionError("the position record was written by a newer version of Rumbo: run that one")
     return found

@@ -81,7 +81,11 @@ class ChangelogReader:
         self._consumer.seek(place, store.changelog_next)
 
     async def _read(
-        self, stores: Mapping[int, Store], places: dict[int, TopicPartition], ends: Mapping[TopicPartition, int], progress: Progress
+        self,
+        stores: Mapping[int, Store],
+        places: dict[int, TopicPartition],
+        ends: Mapping[TopicPartition, int],
+        progress: Progress,
     ) -> dict[int, int]:
         taken = dict.fromkeys(stores, 0)
         moved_at, seen = asyncio.get_running_loop().time(), -1

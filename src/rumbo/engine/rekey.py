@@ -14,7 +14,7 @@ from aiokafka.partitioner import murmur2
 
 from rumbo.core.interaction import Interaction
 from rumbo.engine.partition import READ_AT_ONCE, Groups, PartitionWorker
-from rumbo.intake import Reader, RawRecord, Record, Reject
+from rumbo.intake import RawRecord, Reader, Record, Reject
 
 TOPIC: Final = "rumbo.topic"
 PARTITION: Final = "rumbo.partition"
@@ -70,7 +70,9 @@ def with_origin(record: RawRecord) -> list[tuple[str, bytes]]:
 
 def original(record: RawRecord) -> RawRecord:
     """The raw record that a re-keyed one was; a record of somebody else's, without coordinates, as it is."""
-    said: dict[str, bytes] = {name: value for name, value in record.headers or () if name in _OURS and value is not None}
+    said: dict[str, bytes] = {
+        name: value for name, value in record.headers or () if name in _OURS and value is not None
+    }
     try:
         return Record(
             topic=said[TOPIC].decode(),

@@ -47,7 +47,11 @@ def fingerprint(place: str) -> str:
 
 def check() -> None:
     """Raise InternalError where something underneath is not what the engine was built on."""
-    wrong = [f"{name} is {version(name)}, and must be {wanted}" for name, wanted in VERSIONS.items() if version(name) != wanted]
+    wrong = [
+        f"{name} is {version(name)}, and must be {wanted}"
+        for name, wanted in VERSIONS.items()
+        if version(name) != wanted
+    ]
     wrong += [f"{place} has changed" for place, wanted in FINGERPRINTS.items() if fingerprint(place) != wanted]
     if wrong:
         raise InternalError("the libraries underneath are not those of requirements.lock: " + "; ".join(wrong))

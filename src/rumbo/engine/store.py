@@ -103,11 +103,18 @@ class Store:
     def _instead(cls, folder: Path, owner: str, memory: Memory, error: Exception) -> Store:
         reason = str(error)
         if "lock hold by" in reason.lower() or "While lock file" in reason:
-            raise StoreError(f"{folder} is in use by another worker; give each worker a state directory of its own") from None
+            raise StoreError(
+                f"{folder} is in use by another worker; give each worker a state directory of its own"
+            ) from None
         if "No space left" in reason:
             raise StoreError(f"{folder}: no space left on the device; free some and start again") from None
         aside = put_aside(folder)
-        log.warning("state was corrupt: put aside, rebuilding from the changelog", folder=str(folder), aside=str(aside), reason=reason)
+        log.warning(
+            "state was corrupt: put aside, rebuilding from the changelog",
+            folder=str(folder),
+            aside=str(aside),
+            reason=reason,
+        )
         return cls.open(folder, owner, memory)
 
     @staticmethod
@@ -121,11 +128,15 @@ class Store:
             return
         if int.from_bytes(written, "big") > FORMAT:
             db.close()
-            raise StoreError(f"{folder} was written by a newer version of Rumbo; run that one, or remove the folder to rebuild it")
+            raise StoreError(
+                f"{folder} was written by a newer version of Rumbo; run that one, or remove the folder to rebuild it"
+            )
         if whose != owner.encode():
             db.close()
             other = (whose or b"?").decode(errors="replace")
-            raise StoreError(f"{folder} holds the state of {other}, not of {owner}; point the state directory elsewhere")
+            raise StoreError(
+                f"{folder} holds the state of {other}, not of {owner}; point the state directory elsewhere"
+            )
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of these keys, None where there is none."""

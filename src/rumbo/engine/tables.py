@@ -44,6 +44,8 @@ class BatchRecovery(Recovery):
 class BatchTables(TableManager):
     """The table manager that recovers so."""
 
+    _recovery: Any = None
+
     @property
     def recovery(self) -> Any:
         """The recovery service."""

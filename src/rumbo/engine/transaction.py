@@ -34,7 +34,12 @@ _ASK_AGAIN: Final = (
     kafka.CoordinatorLoadInProgressError,
     kafka.ConcurrentTransactions,
 )
-_FENCES: Final = (kafka.ProducerFenced, kafka.InvalidProducerEpoch, kafka.InvalidProducerIdMapping, kafka.UnknownProducerId)
+_FENCES: Final = (
+    kafka.ProducerFenced,
+    kafka.InvalidProducerEpoch,
+    kafka.InvalidProducerIdMapping,
+    kafka.UnknownProducerId,
+)
 
 aiokafka_sender.BACKOFF_OVERRIDE = _WAIT_FOR_MARKERS  # aiokafka waits 20 ms for the markers of the last transaction
 
@@ -86,9 +91,13 @@ class PartitionProducer:
             async with asyncio.timeout(START_SECONDS):
                 await self._producer.start()
         except TimeoutError:
-            raise BrokerError(f"{self.id}: no producer id within {START_SECONDS:.0f} s: is the transaction coordinator up?") from None
+            raise BrokerError(
+                f"{self.id}: no producer id within {START_SECONDS:.0f} s: is the transaction coordinator up?"
+            ) from None
         except kafka.KafkaError as error:
-            raise BrokerError(f"{self.id}: the broker gives no producer id ({error!r}); transactions need Kafka and its rights") from error
+            raise BrokerError(
+                f"{self.id}: the broker gives no producer id ({error!r}); transactions need Kafka and its rights"
+            ) from error
 
     async def stop(self) -> None:
         """Leave at once. An open transaction is left to the successor, whose InitProducerId aborts it."""
@@ -133,7 +142,7 @@ class PartitionProducer:
                         sent.append(await self._send_one(builder, topic, partition))
                         builder = self._producer.create_batch()
                         if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
-                            raise kafka.MessageSizeTooLargeError  # noqa: TRY301  the same reaction as to the broker's own no
+                            raise kafka.MessageSizeTooLargeError
                 if builder.record_count():
                     sent.append(await self._send_one(builder, topic, partition))
         except kafka.KafkaError as error:
@@ -147,7 +156,7 @@ class PartitionProducer:
 
     async def _check(self, sent: list[tuple[str, int, int, Any]]) -> Committed:
         """Wait for every produce: one that failed must not be committed over."""
-        results = await asyncio.gather(*(future for *_, future in sent), return_exceptions=True)
+        results: list[Any] = await asyncio.gather(*(future for *_, future in sent), return_exceptions=True)
         failed = next((each for each in results if isinstance(each, BaseException)), None)
         if failed is not None:
             raise await self._refuse(failed) from failed
@@ -177,7 +186,9 @@ class PartitionProducer:
         seen += [each.__cause__ for each in list(seen) if each.__cause__ is not None]
         if any(isinstance(each, _FENCES) for each in seen):
             return FencedError(f"{self.id}: another worker has taken over")
-        if isinstance(error, asyncio.CancelledError | TimeoutError | kafka.KafkaTimeoutError | kafka.KafkaConnectionError):
+        if isinstance(
+            error, asyncio.CancelledError | TimeoutError | kafka.KafkaTimeoutError | kafka.KafkaConnectionError
+        ):
             return IndefiniteError(f"{self.id}: {error!r}")
         if len(seen) > 1 or isinstance(error, kafka.IllegalOperation | kafka.OutOfOrderSequenceNumber):
             return IndefiniteError(f"{self.id}: {seen[-1]!r}")
@@ -203,7 +214,11 @@ class PartitionProducer:
                 manager.complete_transaction()
                 return
             if not issubclass(error, _ASK_AGAIN):
-                raise self._why(error()) if issubclass(error, _FENCES) else IndefiniteError(f"{self.id}: EndTxn: {error!r}")
+                raise (
+                    self._why(error())
+                    if issubclass(error, _FENCES)
+                    else IndefiniteError(f"{self.id}: EndTxn: {error!r}")
+                )
             if issubclass(error, kafka.NotCoordinatorError | kafka.CoordinatorNotAvailableError):
                 sender._coordinator_dead(CoordinationType.TRANSACTION)  # noqa: SLF001  pinned
             await asyncio.sleep(_RETRY_SECONDS)
@@ -216,9 +231,7 @@ class PartitionProducer:
                 sender._coordinator_dead(CoordinationType.TRANSACTION)  # noqa: SLF001  pinned
                 await asyncio.sleep(_RETRY_SECONDS)
                 return None
-            sending = asyncio.ensure_future(
-                sender.client.send(node, request, group=ConnectionGroup.COORDINATION)
-            )
+            sending = asyncio.ensure_future(sender.client.send(node, request, group=ConnectionGroup.COORDINATION))
             await asyncio.sleep(0)
             self._failpoints.reached("end_sent")
             return await sending

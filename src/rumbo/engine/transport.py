@@ -74,7 +74,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
     async def take(self, places: Iterable[Place], limit: int, timeout: float) -> Taken:
         """Fetched records with the consumer positions around them, and the stable offsets known."""
-        return await self.call_thread(self._take, list(places), limit, timeout)
+        taken: Taken = await self.call_thread(self._take, list(places), limit, timeout)
+        return taken
 
     async def _take(self, places: list[Place], limit: int, timeout: float) -> Taken:
         consumer = self._ensure_consumer()
@@ -98,7 +99,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             if state.has_valid_position
         ]
 
-    async def _records(self, consumer: Any, ready: Mapping[Any, Any], limit: int, timeout: float) -> Mapping[Any, list[Any]]:
+    async def _records(
+        self, consumer: Any, ready: Mapping[Any, Any], limit: int, timeout: float
+    ) -> Mapping[Any, list[Any]]:
         """Up to `limit` records of each partition; waits for the first up to `timeout`."""
         fetcher = consumer._fetcher  # noqa: SLF001  pinned
         found: dict[Any, list[Any]] = {}
@@ -157,11 +160,15 @@ class BatchConsumer(driver.Consumer):
                 await self.wait(self.can_resume_flow)
                 continue
             epoch = feed.epoch
-            taken = await self._thread.take(feed.wanted(carrier.limit // 4), carrier.limit, IDLE_SECONDS if feed.idle else BUSY_SECONDS)
+            taken = await self._thread.take(
+                feed.wanted(carrier.limit // 4), carrier.limit, IDLE_SECONDS if feed.idle else BUSY_SECONDS
+            )
             if epoch != feed.epoch or not self.flow_active:
                 continue
             for place, begin, end, records, stable in taken:
-                carrier.offered(place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable)
+                carrier.offered(
+                    place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable
+                )
             if thin := feed.thin(carrier.limit // 4):
                 await self._gather(carrier, thin, epoch)
             if epoch == feed.epoch and self.flow_active:
@@ -175,7 +182,9 @@ class BatchConsumer(driver.Consumer):
         taken = await self._thread.take(thin, carrier.limit, 0)
         if epoch == carrier.feed.epoch and self.flow_active:
             for place, begin, end, records, stable in taken:
-                carrier.offered(place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable)
+                carrier.offered(
+                    place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable
+                )
 
     async def _hand_on(self, carrier: Carrier, epoch: int) -> None:
         feed = carrier.feed
@@ -232,5 +241,3 @@ class BatchTransport(driver.Transport):
     """The transport that hands batches on."""
 
     Consumer: ClassVar[Any] = BatchConsumer
-
-

@@ -22,31 +22,71 @@ class Metrics:
     """The metrics of one worker, in a registry of their own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series for each counter that nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter that nobody asks for
         self.registry = CollectorRegistry()
         made = self.registry
         Gauge("rumbo_build_info", "The version that runs.", ["version"], registry=made).labels(__version__).set(1)
         self._received = Counter("rumbo_events_received_total", "Records read, by topic.", ["topic"], registry=made)
-        self._processed = Counter("rumbo_events_processed_total", "Interactions stepped, by topic.", ["topic"], registry=made)
-        self._rejected = Counter("rumbo_events_rejected_total", "Records put aside, by topic and reason.", ["topic", "reason"], registry=made)
+        self._processed = Counter(
+            "rumbo_events_processed_total", "Interactions stepped, by topic.", ["topic"], registry=made
+        )
+        self._rejected = Counter(
+            "rumbo_events_rejected_total", "Records put aside, by topic and reason.", ["topic", "reason"], registry=made
+        )
         self._coerced = Counter("rumbo_events_coerced_total", "What intake put right.", ["fix"], registry=made)
-        self._duplicate = Counter("rumbo_events_duplicate_total", "Producers' repeats dropped.", ["body"], registry=made)
+        self._duplicate = Counter(
+            "rumbo_events_duplicate_total", "Producers' repeats dropped.", ["body"], registry=made
+        )
         self._late = Counter("rumbo_events_late_total", "Interactions before their customer's clock.", registry=made)
-        self._rekeyed = Counter("rumbo_events_rekeyed_total", "Records passed on under their customer's id.", ["topic"], registry=made)
-        self._misplaced = Counter("rumbo_events_misplaced_total", "Customers on a partition that is not murmur2 of the id.", registry=made)
-        self._replayed = Counter("rumbo_records_trimmed_total", "Records read again after a restart and dropped by position.", registry=made)
-        self._batch = Histogram("rumbo_event_processing_seconds", "Seconds from a batch taken to committed.", buckets=BATCH_SECONDS, registry=made)
-        self._size = Histogram("rumbo_batch_records", "Records in a batch.", buckets=(1, 5, 20, 100, 500, 1000, 2000, 5000), registry=made)
-        self._moves = Counter("rumbo_stage_transitions_total", "Stage transitions.", ["journey", "from_stage", "to_stage"], registry=made)
+        self._rekeyed = Counter(
+            "rumbo_events_rekeyed_total", "Records passed on under their customer's id.", ["topic"], registry=made
+        )
+        self._misplaced = Counter(
+            "rumbo_events_misplaced_total", "Customers on a partition that is not murmur2 of the id.", registry=made
+        )
+        self._replayed = Counter(
+            "rumbo_records_trimmed_total", "Records read again after a restart and dropped by position.", registry=made
+        )
+        self._batch = Histogram(
+            "rumbo_event_processing_seconds",
+            "Seconds from a batch taken to committed.",
+            buckets=BATCH_SECONDS,
+            registry=made,
+        )
+        self._size = Histogram(
+            "rumbo_batch_records", "Records in a batch.", buckets=(1, 5, 20, 100, 500, 1000, 2000, 5000), registry=made
+        )
+        self._moves = Counter(
+            "rumbo_stage_transitions_total", "Stage transitions.", ["journey", "from_stage", "to_stage"], registry=made
+        )
         self._scores = Counter("rumbo_score_changes_total", "Score outputs.", ["journey"], registry=made)
-        self._actions = Counter("rumbo_actions_total", "Actions by outcome: emitted, or the gate that held.", ["action", "outcome"], registry=made)
+        self._actions = Counter(
+            "rumbo_actions_total",
+            "Actions by outcome: emitted, or the gate that held.",
+            ["action", "outcome"],
+            registry=made,
+        )
         self._timers = Counter("rumbo_timers_fired_total", "Timers that came due.", registry=made)
-        self._clock = Gauge("rumbo_partition_clock_seconds", "The partition's clock.", ["partition"], registry=made)
-        self._lag = Gauge("rumbo_consumer_lag_records", "Records between the position and the stable offset.", ["topic", "partition"], registry=made)
-        self._commit = Gauge("rumbo_last_commit_timestamp_seconds", "When the last transaction was committed.", registry=made)
-        self._recovery = Gauge("rumbo_recovery_remaining_records", "Changelog offsets still to be read.", ["partition"], registry=made)
+        self._clock = Gauge(
+            "rumbo_partition_clock_seconds", "The partition's clock, where it has one.", ["partition"], registry=made
+        )
+        self._lag = Gauge(
+            "rumbo_consumer_lag_records",
+            "Records between the position and the stable offset.",
+            ["topic", "partition"],
+            registry=made,
+        )
+        self._commit = Gauge(
+            "rumbo_last_commit_timestamp_seconds", "When the last transaction was committed.", registry=made
+        )
+        self._recovery = Gauge(
+            "rumbo_recovery_remaining_records",
+            "Changelog offsets still to be read.",
+            ["stage", "partition"],
+            registry=made,
+        )
         self._rebalances = Counter("rumbo_rebalances_total", "Assignments taken.", registry=made)
-        self._owned = Gauge("rumbo_partitions_assigned", "Partitions that this worker owns.", registry=made)
+        self._owned = Gauge("rumbo_partitions_assigned", "Partitions that this worker owns.", ["stage"], registry=made)
         self._bound: dict[tuple[str, ...], Callable[[], None]] = {}
         self._seen: Tally[str] = Tally()
 
@@ -111,21 +151,22 @@ class Metrics:
     def committed(self, partition: int, clock: Instant) -> None:
         """A transaction was committed."""
         self._commit.set(time())
-        self._clock.labels(str(partition)).set(clock / SECOND_OF)
+        if clock:
+            self._clock.labels(str(partition)).set(clock / SECOND_OF)
 
     def lag(self, topic: str, partition: int, records: int) -> None:
         """How far behind a source is."""
         self._lag.labels(topic, str(partition)).set(records)
 
-    def recovering(self, partition: int, left: int) -> None:
+    def recovering(self, stage: str, partition: int, left: int) -> None:
         """Recovery's progress."""
-        self._recovery.labels(str(partition)).set(left)
+        self._recovery.labels(stage, str(partition)).set(left)
 
-    def assigned(self, partitions: int) -> None:
+    def assigned(self, stage: str, partitions: int) -> None:
         """An assignment was taken."""
         self._rebalances.inc()
-        self._owned.set(partitions)
+        self._owned.labels(stage).set(partitions)
 
-    def revoked(self) -> None:
+    def revoked(self, stage: str) -> None:
         """Nothing is owned now."""
-        self._owned.set(0)
+        self._owned.labels(stage).set(0)

@@ -29,7 +29,9 @@ class Web:
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/livez", lambda _: _health(stalled() is None, stalled() or "alive"))
-        app.router.add_get("/readyz", lambda _: _health(ready(), "ready" if ready() else "no assignment, or recovering"))
+        app.router.add_get(
+            "/readyz", lambda _: _health(ready(), "ready" if ready() else "no assignment, or recovering")
+        )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -48,7 +48,7 @@ def schema(kind: Kind) -> dict[str, Any]:
 def dead_letter_schema() -> dict[str, Any]:
     """The headers of a dead letter."""
     names = ("dlq.detail", "dlq.topic", "dlq.partition", "dlq.offset", "dlq.time", "dlq.version", "dlq.truncated")
-    properties: dict[str, Any] = {"dlq.reason": {"enum": list(Reason.__args__)}} | dict.fromkeys(names, _TEXT)
+    properties: dict[str, Any] = {"dlq.reason": {"enum": list(get_args(Reason))}} | dict.fromkeys(names, _TEXT)
     required = ["dlq.reason", *names[:-1]]
     return {
         "$schema": DRAFT, "$id": "urn:rumbo:schema:dead-letter.v1.json", "title": "Headers of a dead letter",
@@ -64,7 +64,9 @@ def asyncapi() -> dict[str, Any]:
     for kind in DATA:
         topic = topics.of(kind)
         place = next(name for name in OutputTopics.__struct_fields__ if getattr(topics, name) == topic)
-        channel = channels.setdefault(place, {"address": topic, "messages": {}, "bindings": {"kafka": {"topic": topic}}})
+        channel = channels.setdefault(
+            place, {"address": topic, "messages": {}, "bindings": {"kafka": {"topic": topic}}}
+        )
         channel["messages"][_camel(kind)] = {"$ref": f"#/components/messages/{_camel(kind)}"}
         operations[f"send{place.capitalize()}"] = {"action": "send", "channel": {"$ref": f"#/channels/{place}"}}
     messages = {
@@ -78,7 +80,11 @@ def asyncapi() -> dict[str, Any]:
     }
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Rumbo", "version": __version__, "description": "Stage transitions, lead scores and triggered actions."},
+        "info": {
+            "title": "Rumbo",
+            "version": __version__,
+            "description": "Stage transitions, lead scores and triggered actions.",
+        },
         "defaultContentType": "application/cloudevents+json",
         "channels": channels,
         "operations": operations,

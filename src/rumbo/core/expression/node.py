@@ -116,6 +116,7 @@ def walk(node: Node) -> Iterator[Node]:
         waiting.extend(reversed(children(here)))
 
 
+_COMPARISON = 3
 _STRENGTH = {
     "||": 1,
     "&&": 2,
@@ -151,7 +152,8 @@ def _text(node: Node, outer: int) -> str:
             return f"{op}{_text(of, 8)}" if outer <= 8 else f"({op}{_text(of, 8)})"  # noqa: PLR2004
         case Binary(op, left, right):
             strength = _STRENGTH[op]
-            text = f"{_text(left, strength)} {op} {_text(right, strength + 1)}"
+            chains = strength != _COMPARISON  # `a == b == c` is no expression
+            text = f"{_text(left, strength if chains else strength + 1)} {op} {_text(right, strength + 1)}"
             return f"({text})" if strength < outer else text
         case Call(name, args):
             return f"{name}({', '.join(_text(arg, 0) for arg in args)})"

@@ -1,6 +1,6 @@
 """A real Apache Kafka for tests and benchmarks: KRaft nodes as child processes on loopback, no Docker.
 
-    python -m tests.broker.kafka --folder DIR [--nodes 3]       prints the bootstrap servers, runs until Ctrl-C
+    python -m tests.broker.cluster --folder DIR [--nodes 3]       prints the bootstrap servers, runs until Ctrl-C
 
 Needs Java 17 or later, and Maven the first time (45 jars from Maven Central, kept in the user's cache). It never touches a
 broker that it did not start, and its nodes die with the process that started them.
@@ -194,7 +194,9 @@ class Cluster:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def stop(self) -> None:

@@ -1,1 +1,0 @@
-"""Tests state rules. Quick ones need no broker; those in broker/ run on a real Kafka."""

@@ -1,0 +1,162 @@
+"""The engine against the local runner, bad input on the wire, and ends that are told apart by their exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rumbo.core.instant import parse_instant
+from rumbo.demo.history import history
+from rumbo.intake import Record
+from rumbo.local import Local
+from tests.broker.bench import PARTITIONS, ROOT, Bench
+from tests.broker.cluster import free_port
+from tests.intake.poison import POISON, is_rejected
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def world(bootstrap, tmp_path):
+    """Makes benches, and ends their workers whatever happens."""
+    made = []
+
+    def make(template, **options):
+        made.append(Bench(bootstrap, tmp_path, template, **options))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.stop()
+
+
+def partition_of(key: bytes) -> int:
+    """Where the Java client would put it."""
+    from benchmarks.generate import murmur2
+
+    return murmur2(key) % PARTITIONS
+
+
+def test_the_engine_decides_what_simulate_decides(world, bootstrap, tmp_path):
+    """The same set of decision ids for the same history, with timers due on a silent topic and a clock record at the end."""
+    bench, end = world("grocery"), "2018-01-02T00:00:00Z"
+    events = list(history(60))
+    bench.produce((partition_of(each.household.encode()), each.household.encode(), each.value) for each in events)
+    local, expected = Local(bench.topology), set()
+    for number, each in enumerate(events):
+        expected |= {decision.id for decision in local.send(Record(bench.source, 0, number, -1, None, each.value))}
+    expected |= {decision.id for decision in local.until(parse_instant(end))}
+    bench.clock(end)
+    worker = bench.worker()
+    stop = parse_instant(end) / 1_000_000
+    worker.until(lambda: worker.owns() and (worker.metric("rumbo_partition_clock_seconds") or 0) >= PARTITIONS * stop)
+    assert worker.end() == 0
+    written = [decision["id"] for decision in bench.decisions()]
+    assert len(written) == len(set(written))
+    assert set(written) == expected
+    assert len(expected) > 300
+
+
+def test_poison_lands_in_the_dead_letters_and_its_neighbours_are_processed(world, bootstrap, tmp_path):
+    """Every row of the poison set, first in its partition and between good records: nothing crash-loops, nothing is lost."""
+    bench = world("benchmark", edit=lambda text: text + "\ndlq: {limit: 1}\n")
+    good = (
+        b'{"type":"track","event":"Signed Up","messageId":"m-%d","userId":"good-%d","timestamp":"2026-01-01T00:00:00Z"}'
+    )
+    rows, number = [], 0
+    for each in POISON:
+        if each.value is not None and len(each.value) > 900_000:
+            continue  # the broker itself refuses it: the producer is told
+        rows.append((number % PARTITIONS, b"k", each.value))
+        number += 1
+        rows.append((number % PARTITIONS, f"good-{number}".encode(), good % (number, number)))
+    bench.produce(rows)
+    worker = bench.worker()
+    worker.until(lambda: worker.owns() and worker.metric("rumbo_events_received_total") == len(rows))
+    worker.until(lambda: worker.metric("rumbo_consumer_lag_records", topic=bench.source) == 0)
+    assert worker.end() == 0
+    welcomed = {each["subject"] for each in bench.decisions() if each["data"].get("trigger") == "welcome"}
+    assert {f"good-{n}" for n in range(1, number + 1)} <= welcomed
+    letters = bench.read(f"{bench.source}.dlq")
+    expected = [each for each in POISON if is_rejected(each) and len(each.value or b"") <= 900_000]
+    assert len(letters) == len(expected)
+    reasons = {dict(letter.headers)["dlq.reason"].decode() for letter in letters}
+    assert reasons == {each.verdict for each in expected}
+    for letter in letters:
+        headers = dict(letter.headers)
+        assert headers["dlq.topic"].decode() == bench.source
+        assert int(headers["dlq.offset"]) >= 0
+
+
+def test_too_many_rejects_stop_the_worker(world, bootstrap, tmp_path):
+    """A bad deploy must not empty a topic into the dead letters."""
+    bench = world("benchmark")
+    bench.produce((0, b"k", b"{broken") for _ in range(1_500))
+    worker = bench.worker()
+    assert worker.wait() == 70
+    assert "rejected" in worker.log.read_text()
+    assert "Traceback" not in worker.log.read_text()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "rumbo.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ},
+    )
+
+
+def test_no_broker_is_one_sentence_and_69(tmp_path):
+    """Nobody needs a stack trace to learn that Kafka is away."""
+    done = run(
+        "run",
+        "topologies/benchmark",
+        "--broker",
+        f"127.0.0.1:{free_port()}",
+        "--state-dir",
+        str(tmp_path),
+        "--web-port",
+        "0",
+    )
+    assert done.returncode == 69
+    assert "no Kafka at" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_missing_topics_are_all_named_and_78(world, bootstrap, tmp_path):
+    """Every topic that is missing, at once, with the cure."""
+    done = run("run", "topologies/saas", "--broker", bootstrap, "--state-dir", str(tmp_path), "--web-port", "0")
+    assert done.returncode == 78
+    assert done.stderr.count("does not exist") >= 2
+    assert "--create" in done.stderr
+
+
+def test_two_workers_do_not_share_a_state_directory(world, bootstrap, tmp_path):
+    """The second says so and stops; the first goes on."""
+    bench = world("benchmark")
+    one = bench.worker("same", RUMBO__INSTANCE="a")
+    one.until(one.owns)
+    two = bench.worker("same", RUMBO__INSTANCE="b")
+    assert two.wait() == 70
+    assert "in use by another worker" in two.log.read_text()
+
+
+def test_topics_are_created_once_and_differences_shown(world, bootstrap, tmp_path):
+    """`rumbo topics --create` then `--diff`: nothing is left to do, and a second time nothing is made."""
+    bench = world("saas")
+    folder = str(bench.topology_folder)
+    assert run("topics", folder, "--diff", "--broker", bootstrap).returncode == 0
+    again = run("topics", folder, "--create", "--broker", bootstrap)
+    assert again.returncode == 0
+    assert "0 topics created" in again.stderr
+    listed = [json.loads(line) for line in run("topics", folder, "--json").stdout.splitlines()]
+    assert {each["role"] for each in listed} == {"source", "dead letters", "output", "progress", "control", "changelog"}

@@ -1,0 +1,134 @@
+"""The command line as a user meets it: what it prints, where, and what it ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EVENT = '{"type":"track","event":"Demo Requested","messageId":"1","userId":"u","timestamp":"2026-01-01T00:00:00Z","properties":{"total":7}}'
+
+
+def rumbo(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rumbo.cli", *arguments]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        input=stdin,
+        timeout=60,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    )
+
+
+def test_help_names_every_command():
+    done = rumbo("--help")
+    assert done.returncode == 0
+    for name in ("check", "test", "simulate", "inspect", "eval", "run", "demo", "topics", "doctor", "schema", "init"):
+        assert name in done.stdout
+        assert rumbo(name, "--help").returncode == 0
+
+
+def test_usage_is_2():
+    assert rumbo("nonsense").returncode == 2
+    assert rumbo("simulate", "topologies/saas").returncode == 2
+    assert rumbo("simulate", "topologies/saas", "--input", "/nowhere").returncode == 2
+
+
+def test_a_wrong_definition_never_starts(tmp_path):
+    """Exit 78 from every command that needs it, with every problem and no stack trace."""
+    (tmp_path / "topology.yaml").write_text("topology: x\nsorces: []\njourneys: [j.yaml]\n")
+    for command in (
+        ["check", str(tmp_path)],
+        ["test", str(tmp_path)],
+        ["simulate", str(tmp_path), "--input", "-"],
+        ["run", str(tmp_path)],
+    ):
+        done = rumbo(*command)
+        assert done.returncode == 78
+        said = done.stdout + done.stderr
+        assert "did you mean 'sources'" in said
+        assert "j.yaml:1: there is no such file" in said
+        assert "Traceback" not in said
+
+
+def test_check_for_people_programs_and_pull_requests(tmp_path):
+    (tmp_path / "topology.yaml").write_text("topology: x\njourneys: []\n")
+    line = json.loads(rumbo("check", str(tmp_path), "--json").stdout.splitlines()[0])
+    assert {"file", "line", "message"} <= line.keys()
+    assert rumbo("check", str(tmp_path), "--format", "github").stdout.startswith("::error file=")
+    assert rumbo("check", "topologies/saas", "--strict").returncode == 0
+    assert json.loads(rumbo("check", "topologies/saas", "--expand").stdout)[0]["id"] == "saas"
+
+
+def test_examples_that_do_not_hold_are_1(tmp_path):
+    """With what was missing and what came instead."""
+    rumbo("init", str(tmp_path / "mine"))
+    assert rumbo("test", str(tmp_path / "mine")).returncode == 0
+    examples = tmp_path / "mine" / "examples.yaml"
+    examples.write_text(
+        examples.read_text().replace("after: 14d, action: feature_not_used", "after: 13d, action: feature_not_used")
+    )
+    done = rumbo("test", str(tmp_path / "mine"))
+    assert done.returncode == 1
+    assert "missing  after 13d: action feature_not_used (instead: after 14d" in done.stdout
+
+
+def test_simulate_writes_decisions_profiles_and_rejects(tmp_path):
+    profiles, rejects = tmp_path / "profiles", tmp_path / "rejects"
+    done = rumbo(
+        "simulate", "topologies/saas", "--input", "-", "--until", "2026-02-01T00:00:00Z", "--profiles", str(profiles), "--rejects", str(rejects),
+        stdin=f"{EVENT}\n{EVENT}\n\n{{broken\n",
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "3 records, 2 processed, 1 rejected, 1 customers" in done.stderr
+    assert [json.loads(line)["specversion"] for line in done.stdout.splitlines()] == ["1.0"] * len(
+        done.stdout.splitlines()
+    )
+    profile = json.loads(profiles.read_text())
+    assert profile["journeys"]["saas"]["stage"] == "awareness"
+    assert 0 < profile["journeys"]["saas"]["scores"]["engagement"]["value"] < 40
+    assert json.loads(rejects.read_text())["rejected"] == "not_json"
+
+
+def test_inspect_and_eval(tmp_path):
+    found = [json.loads(line) for line in rumbo("inspect", "-", stdin=f"{EVENT}\n[]\n").stdout.splitlines()]
+    assert found[0]["name"] == "Demo Requested"
+    assert found[1]["rejected"] == "not_an_object"
+    assert rumbo("eval", "event.properties.total >= 5", "--event", EVENT).stdout.splitlines()[0] == "true"
+    assert json.loads(rumbo("eval", "event.properties.gone > 1", "--event", EVENT, "--json").stdout)["unknown"] is True
+    assert rumbo("eval", "event.properties.total >", "--event", EVENT).returncode == 1
+    assert rumbo("eval", "true", "--event", "{").returncode == 2
+
+
+def test_a_misspelt_setting_is_an_error():
+    """With the nearest one that exists."""
+    done = rumbo("run", "topologies/saas", RUMBO__BROKERS="x:1")
+    assert done.returncode == 78
+    assert "did you mean RUMBO__BROKER?" in done.stderr
+
+
+def test_plaintext_beyond_this_machine_needs_a_word():
+    done = rumbo("run", "topologies/saas", RUMBO__BROKER="kafka.example.com:9092")
+    assert done.returncode == 78
+    assert "RUMBO__INSECURE" in done.stderr
+
+
+def test_a_reader_that_leaves_is_no_error():
+    """`rumbo simulate … | head -1`."""
+    command = f"yes '{EVENT}' | sed 's/\"1\"/\"x\"/' | head -2000 | {sys.executable} -m rumbo.cli inspect - | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout)["customer"] == "u"
+
+
+@pytest.mark.parametrize("name", ["stage.changed.v1.json", "asyncapi.json"])
+def test_schema_prints_a_document(name):
+    assert json.loads(rumbo("schema", name).stdout)

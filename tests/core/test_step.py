@@ -1,0 +1,342 @@
+"""Stages, triggers, timers and repeats: rules of the core, and properties about order, time and ids."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rumbo.core import definition as d
+from rumbo.core import profile as profiles
+from rumbo.core.instant import DAY, HOUR, MINUTE, parse_instant
+from rumbo.core.interaction import Interaction, folded
+from rumbo.core.outputs import ActionRequested, ActionSuppressed, ScoreChanged, StageChanged, StageStuck
+from rumbo.core.program import Program
+
+START = parse_instant("2026-01-01T00:00:00Z")
+MESSAGE = d.Action("message", purpose="service")
+
+
+def named(name: str, where: str | None = None) -> d.EventTest:
+    return d.EventTest((folded(name),), where, name)
+
+
+A, B, C = named("A"), named("B"), named("C")
+
+
+def event(name: str, at: int = 0, key: str | None = None, **properties) -> Interaction:
+    """An interaction at an offset from the start."""
+    return Interaction(
+        "c", name, folded(name), key or f"{name}@{at}", START + at, "t", 0, 0, msgspec.json.encode(properties)
+    )
+
+
+def run(journey: d.Journey, *events: Interaction, until: int = 0) -> list:
+    """(offset, what) of every decision."""
+    program = Program("test", [journey])
+    profile = program.load("c", None)
+    decisions = [decision for each in events for decision in program.advance(profile, each)]
+    decisions += program.fire(profile, START + until)
+    return [(each.at - START, brief(each.data)) for each in decisions]
+
+
+def brief(data) -> str:
+    match data:
+        case StageChanged(to=to, direction=direction, implied=implied):
+            return f"{direction} {to}{' implied' if implied else ''}"
+        case StageStuck(stage=stage):
+            return f"stuck {stage}"
+        case ScoreChanged(band=band):
+            return f"band {band}"
+        case ActionSuppressed(trigger=trigger, gate=gate):
+            return f"{gate} {trigger}"
+        case ActionRequested(trigger=trigger):
+            return trigger
+    raise AssertionError(data)
+
+
+def stages(*made: d.Stage, **parts) -> d.Journey:
+    return d.Journey("j", "1.0", stages=made, **parts)
+
+
+def triggers(*made: d.Trigger) -> d.Journey:
+    return d.Journey("j", "1.0", triggers=made)
+
+
+# Stages ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_skip_emits_the_steps_between_as_implied():
+    """Funnels never have holes."""
+    journey = stages(
+        d.Stage("one"), d.Stage("two", d.Happened(A)), d.Stage("three", d.Happened(B)), d.Stage("four", d.Happened(C))
+    )
+    assert run(journey, event("C")) == [(0, "forward two implied"), (0, "forward three implied"), (0, "forward four")]
+
+
+def test_without_skips_one_step_an_input():
+    journey = stages(d.Stage("one"), d.Stage("two", d.Happened(A)), d.Stage("three", d.Happened(B)), allow_skip=False)
+    assert run(journey, event("B"), event("B", 1)) == [(0, "forward two"), (1, "forward three")]
+
+
+def test_backward_only_on_a_declared_edge_to_the_instant_and_latches_end():
+    """Idle for 30 days takes the customer back; the criterion must be met anew to come forward again."""
+    back = d.Back("one", d.Idle(B, 30 * DAY), cooldown=DAY)
+    journey = stages(d.Stage("one"), d.Stage("two", d.Happened(A), back=(back,)))
+    found = run(journey, event("B"), event("A", DAY), event("C", 40 * DAY), event("A", 41 * DAY))
+    assert found == [(DAY, "forward two"), (30 * DAY, "backward one"), (41 * DAY, "forward two")]
+
+
+def test_a_side_stage_is_entered_by_silence_and_left_by_what_comes_after():
+    """Lapsed exactly N days after the last one; `until` counts from the entry on."""
+    lapsed = d.Stage("lapsed", d.Idle(A, 28 * DAY), side=True, until=d.Happened(A))
+    journey = stages(d.Stage("one"), d.Stage("two", d.Happened(A)), lapsed)
+    found = run(journey, event("A"), event("A", 3 * DAY), event("A", 50 * DAY), until=90 * DAY)
+    assert found == [
+        (0, "forward two"),
+        (31 * DAY, "aside lapsed"),
+        (50 * DAY, "return two"),
+        (78 * DAY, "aside lapsed"),
+    ]
+
+
+def test_stuck_is_said_once_an_entry():
+    journey = stages(d.Stage("one", stuck_after=7 * DAY), d.Stage("two", d.Happened(A), stuck_after=DAY))
+    assert run(journey, event("B"), event("A", 8 * DAY), until=30 * DAY) == [
+        (7 * DAY, "stuck one"),
+        (8 * DAY, "forward two"),
+        (9 * DAY, "stuck two"),
+    ]
+
+
+@given(st.lists(st.sampled_from("ABC"), max_size=30))
+def test_high_water_never_falls(names):
+    """Whatever happens, and however often the customer goes back."""
+    back = d.Back("one", d.Happened(C), cooldown=0)
+    journey = stages(
+        d.Stage("one"), d.Stage("two", d.Happened(A), back=(back,)), d.Stage("three", d.Happened(B, 2), back=(back,))
+    )
+    program = Program("test", [journey])
+    profile, highest = program.load("c", None), -1
+    for at, name in enumerate(names):
+        program.advance(profile, event(name, at))
+        rank = ("one", "two", "three").index(profile.journeys["j"].high_water)
+        assert rank >= highest
+        highest = rank
+
+
+# Triggers -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_window_looks_back_from_just_after_its_beginning():
+    """(now - W, now]: one exactly W ago does not count."""
+    journey = triggers(d.Trigger("t", d.OnEvent(A), MESSAGE, when=d.Happened(A, 2, HOUR)))
+    assert run(journey, event("A"), event("A", HOUR)) == []
+    assert run(journey, event("A"), event("A", HOUR - 1)) == [(HOUR - 1, "t")]
+
+
+def test_a_condition_fires_each_time_that_it_becomes_true():
+    """A rising edge: not while it stays true, again after it was false."""
+    journey = triggers(d.Trigger("t", d.OnCondition(d.Happened(A, 2, HOUR)), MESSAGE))
+    found = run(journey, event("A"), event("A", 1), event("A", 2), event("A", 3 * HOUR), event("A", 3 * HOUR + 1))
+    assert found == [(1, "t"), (3 * HOUR + 1, "t")]
+
+
+def test_a_condition_that_time_alone_makes_true_fires_at_its_instant():
+    journey = triggers(d.Trigger("t", d.OnCondition(d.All((d.Idle(A, DAY), d.Happened(B)))), MESSAGE))
+    assert run(journey, event("A"), event("B", HOUR), until=3 * DAY) == [(DAY, "t")]
+
+
+def test_an_absence_ends_when_it_comes_and_events_go_before_timers():
+    """No B within 14 days after A; a B at the very instant that it is due still counts."""
+    journey = triggers(d.Trigger("t", d.Absence(B, 14 * DAY, A), MESSAGE))
+    assert run(journey, event("A"), until=30 * DAY) == [(14 * DAY, "t")]
+    assert run(journey, event("A"), event("B", 14 * DAY), until=30 * DAY) == []
+    assert run(journey, event("A"), event("B", 14 * DAY + 1), until=30 * DAY) == [(14 * DAY, "t")]
+
+
+def test_an_absence_from_its_own_last_one_counts_anew():
+    journey = triggers(d.Trigger("t", d.Absence(A, 5 * DAY), MESSAGE))
+    found = run(journey, event("A"), event("A", 4 * DAY), event("A", 20 * DAY), until=60 * DAY)
+    assert found == [(9 * DAY, "t"), (25 * DAY, "t")]
+
+
+def test_the_cool_down_holds_back_and_says_so():
+    journey = triggers(d.Trigger("t", d.OnEvent(A), MESSAGE, cooldown=HOUR))
+    assert run(journey, event("A"), event("A", HOUR - 1), event("A", HOUR)) == [
+        (0, "t"),
+        (HOUR - 1, "cooldown t"),
+        (HOUR, "t"),
+    ]
+
+
+def test_once_is_once_and_shadow_only_speaks():
+    once = d.Trigger("once", d.OnEvent(A), MESSAGE, again="once")
+    shadow = d.Trigger("shadow", d.OnEvent(A), MESSAGE, mode="shadow")
+    assert run(triggers(once, shadow), event("A"), event("A", 1)) == [
+        (0, "once"),
+        (0, "shadow shadow"),
+        (1, "shadow shadow"),
+    ]
+
+
+def test_parameters_choose_by_the_interaction():
+    """Clicked mail A, image A."""
+    action = d.Action(
+        "content", {"slot": "hero"}, {"image": d.Choice("event.properties.mail", {"A": "a", "B": "b"}, "none")}
+    )
+    program = Program("test", [triggers(d.Trigger("t", d.OnEvent(A), action))])
+    profile = program.load("c", None)
+    made = [program.advance(profile, event("A", at, mail=mail))[0].data.params for at, mail in enumerate("ABC")]
+    assert made == [{"slot": "hero", "image": "a"}, {"slot": "hero", "image": "b"}, {"slot": "hero", "image": "none"}]
+
+
+def test_a_decision_says_why():
+    """Rule, leaf conditions with what they saw, the event, each gate."""
+    trigger = d.Trigger(
+        "t", d.OnEvent(named("A", "event.properties.total >= 5")), MESSAGE, when=d.Happened(A, 1, HOUR), cooldown=HOUR
+    )
+    program = Program("test", [triggers(trigger)])
+    because = program.advance(program.load("c", None), event("A", total=7))[0].data.because
+    assert because.rule == "trigger t"
+    assert [(leaf.condition, leaf.holds, leaf.saw) for leaf in because.conditions] == [
+        ("event.properties.total >= 5", True, {"event.properties.total": 7}),
+        ("A at least 1 within 1h", True, {"count": 1}),
+    ]
+    assert [(gate.gate, gate.passed) for gate in because.gates] == [("cooldown", True)]
+    assert because.events[0].id == "A@0"
+
+
+# Properties -----------------------------------------------------------------------------------------------------------
+
+RICH = d.Journey(
+    "rich",
+    "1.0",
+    scores=(
+        d.Score(
+            "s",
+            (
+                d.Points("a", A, 10.0, half_life=DAY),
+                d.Points("b", B, 7.0, half_life=DAY, once=True),
+                d.Points("c", C, -3.0, half_life=DAY),
+            ),
+            bands=(d.Band("low", 15, 10), d.Band("high", 40, 30)),
+        ),
+    ),
+    stages=(
+        d.Stage("one", stuck_after=2 * DAY),
+        d.Stage("two", d.Happened(A, 2), back=(d.Back("one", d.Idle(A, 2 * DAY), HOUR),)),
+        d.Stage("three", d.InBand("s", "high")),
+        d.Stage("gone", d.Idle(B, 3 * DAY), side=True, until=d.Happened(B)),
+    ),
+    triggers=(
+        d.Trigger("count", d.OnCondition(d.Happened(A, 3, 6 * HOUR)), MESSAGE, cooldown=HOUR),
+        d.Trigger("quiet", d.Absence(C, DAY, B), MESSAGE),
+        d.Trigger("fell", d.OnBand("s", "low", "left"), MESSAGE),
+        d.Trigger("came", d.OnStage("two"), MESSAGE, again="once"),
+    ),
+)
+histories = st.lists(st.tuples(st.sampled_from("ABCD"), st.integers(0, 10 * 24 * 60)), max_size=40).map(
+    lambda found: [
+        event(name, at * MINUTE, f"{number}")
+        for number, (name, at) in enumerate(sorted(found, key=lambda each: each[1]))
+    ]
+)
+
+
+def play(history, *, reload_every: int = 0):
+    program = Program("test", [RICH])
+    profile, ids = program.load("c", None), []
+    for number, each in enumerate(history):
+        ids += [decision.id for decision in program.advance(profile, each)]
+        if reload_every and number % reload_every == 0:
+            profile = program.load("c", program.dump(profile))
+    ids += [decision.id for decision in program.fire(profile, START + 20 * DAY)]
+    return ids, profile
+
+
+@given(histories, st.integers(1, 5))
+def test_storing_and_loading_between_any_two_inputs_changes_nothing(history, every):
+    """Bytes in, bytes out: the profile holds everything, and every id is the input's alone."""
+    assert play(history) == play(history, reload_every=every)
+
+
+@given(histories, st.data())
+def test_replaying_any_stretch_changes_nothing(history, data):
+    """Producers repeat events: decisions and state are those of the first time."""
+    program = Program("test", [RICH])
+    profile = program.load("c", None)
+    for each in history:
+        program.advance(profile, each)
+    before = program.dump(profile)
+    begin = data.draw(st.integers(0, len(history)))
+    for each in history[begin:]:
+        assert program.advance(profile, each) == []
+    assert program.dump(profile) == before
+    assert program.stats["duplicate"] == len(history) - begin
+
+
+@given(histories)
+def test_no_id_is_given_twice(history):
+    """Each decision has an id of its own."""
+    ids, _ = play(history)
+    assert len(ids) == len(set(ids))
+
+
+@given(histories, st.lists(st.integers(0, 20 * 24 * 60), max_size=10))
+def test_when_timers_are_looked_at_does_not_matter(history, looks):
+    """Firing what is due early, in pieces, or only with the next event: the same decisions."""
+    program = Program("test", [RICH])
+    profile, ids = program.load("c", None), []
+    inputs = sorted(
+        [(each.at, 1, each) for each in history] + [(START + at * MINUTE - 1, 0, None) for at in looks],
+        key=lambda each: each[:2],
+    )
+    for at, _, each in inputs:
+        ids += [decision.id for decision in (program.advance(profile, each) if each else program.fire(profile, at))]
+    ids += [decision.id for decision in program.fire(profile, START + 20 * DAY)]
+    assert ids == play(history)[0]
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 400))
+def test_a_profile_stays_small_and_bounded(count):
+    """Under 1 KB at 20 events, and no collection grows without a cap."""
+    _, profile = play([event("ABC"[at % 3], at * MINUTE, f"id-{at}") for at in range(count)])
+    assert len(profile.ring) <= 640
+    assert all(len(times) <= 64 for times in profile.windows.values())
+    size = len(profiles.dump(profile))
+    assert size < 1024 if count <= 20 else size < 4096
+
+
+def test_the_same_id_with_another_body_is_told_apart():
+    """The first wins; the conflict is counted."""
+    program = Program("test", [RICH])
+    profile = program.load("c", None)
+    program.advance(profile, event("A", 0, "x", total=1))
+    assert program.advance(profile, event("A", 0, "x", total=2)) == []
+    assert program.stats["duplicate_conflict"] == 1
+
+
+def test_events_of_a_late_hour_do_not_raise_a_score_into_the_past():
+    """+30 at minute 0, +29.99 at minute 5, then nothing at minute -5: the score is read at the customer's clock, so no band."""
+    score = d.Score(
+        "s",
+        (
+            d.Points("a", A, 30.0, half_life=14 * DAY),
+            d.Points("b", B, 29.99, half_life=14 * DAY),
+            d.Points("c", C, 0.0001, half_life=14 * DAY),
+        ),
+        bands=(d.Band("hot", 60, 45),),
+    )
+    journey = d.Journey("j", "1.0", scores=(score,))
+    assert run(journey, event("A", 5 * MINUTE), event("B", 10 * MINUTE), event("C", 0)) == []
+
+
+@pytest.mark.parametrize("count", [64, 65, 200])
+def test_long_windows_count_in_buckets_within_their_stated_error(count):
+    """More than 64 within W are counted in buckets of W/32."""
+    journey = triggers(d.Trigger("t", d.OnCondition(d.Happened(A, count, 32 * HOUR)), MESSAGE))
+    events = [event("A", at * MINUTE) for at in range(count)]
+    assert run(journey, *events) == [((count - 1) * MINUTE, "t")]

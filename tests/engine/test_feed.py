@@ -1,0 +1,102 @@
+"""Which batch a partition gets next."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rumbo.engine.feed import Feed, Place
+from rumbo.engine.partition import Batch
+
+
+def record(timestamp):
+    """All that the feed looks at."""
+    return SimpleNamespace(timestamp=timestamp)
+
+
+def batch(topic, begin, end, *, done=True, at=0):
+    """Records of one topic; every offset is one record."""
+    return Batch(topic, begin, end, [record(at)] * (end - begin), done)
+
+
+def feed(*topics, control=None):
+    """A feed of one partition, 0."""
+    made = Feed(topics, control)
+    made.begin([0])
+    return made
+
+
+def test_a_partition_has_one_batch_under_way():
+    """The next is handed on when the last one is done: batches follow the backlog, and nothing overtakes."""
+    one = feed("a")
+    one.offer(0, batch("a", 0, 5))
+    assert [each.begin for _, each in one.ready()] == [0]
+    one.offer(0, batch("a", 5, 9))
+    assert one.ready() == []
+    one.done(0)
+    assert [each.begin for _, each in one.ready()] == [5]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=20))
+def test_what_is_fetched_meanwhile_joins_into_one_batch_without_a_gap(sizes):
+    """However it was cut when it was fetched."""
+    one, at = feed("a"), 0
+    for size in sizes:
+        one.offer(0, batch("a", at, at + size))
+        at += size
+    [(_, whole)] = one.ready()
+    assert (whole.begin, whole.end, len(whole.records)) == (0, at, at)
+
+
+def test_the_older_head_goes_first_and_a_source_that_lags_unseen_is_waited_for():
+    """Of two sources; the other's head may be older still."""
+    both = feed("a", "b")
+    both.offer(0, batch("a", 0, 2, done=False, at=10))
+    assert both.ready() == []
+    both.offer(0, batch("b", 0, 2, done=False, at=5))
+    assert [each.topic for _, each in both.ready()] == ["b"]
+
+
+def test_a_control_record_waits_until_its_sources_are_read_past_their_ends():
+    """The ends that stood when it had come, asked of the broker: what was known before may be old."""
+    one = feed("a", control="c")
+    one.offer(0, batch("a", 0, 0))
+    one.offer(0, batch("c", 0, 1))
+    assert one.ready() == []
+    assert one.asking == {0}
+    one.answered(0, {Place("a", 0): 7})
+    assert one.ready() == []
+    one.offer(0, batch("a", 0, 7))
+    assert [each.topic for _, each in one.ready()] == ["a"]
+    one.done(0)
+    assert [each.topic for _, each in one.ready()] == ["c"]
+
+
+def test_only_thin_traffic_that_lags_nowhere_is_gathered():
+    """A backlog is worked off at once."""
+    one = feed("a")
+    one.offer(0, batch("a", 0, 5))
+    assert one.thin(10) == [Place("a", 0)]
+    assert one.thin(5) == []
+    one.offer(0, batch("a", 5, 6, done=False))
+    assert one.thin(10) == []
+
+
+def test_a_full_place_is_not_fetched_from():
+    """What is read ahead is bounded, whatever the backlog."""
+    one = feed("a", "b")
+    one.offer(0, batch("a", 0, 5))
+    assert one.wanted(5) == [Place("b", 0)]
+    assert set(one.wanted(6)) == {Place("a", 0), Place("b", 0)}
+
+
+def test_what_an_earlier_assignment_handed_out_is_not_taken():
+    """The epoch tells it apart."""
+    one = feed("a")
+    one.offer(0, batch("a", 0, 5))
+    before = one.epoch
+    one.end()
+    assert one.epoch != before
+    assert one.ready() == []

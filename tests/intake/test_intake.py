@@ -1,0 +1,183 @@
+"""Intake never raises, rejects with the documented reason, and forgives habits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rumbo.core.instant import isoformat
+from rumbo.core.interaction import Interaction, folded
+from rumbo.intake import FlatMap, Record, Reject, Skip, SourceFormat, dead_letter, from_line, inspect, reader
+from tests.intake.poison import POISON, event
+
+NOW_MS = 1_777_636_860_000
+read = reader(SourceFormat())
+
+
+def one(value: bytes, **parts):
+    return read(Record("web", 2, 7, parts.pop("timestamp", NOW_MS), parts.pop("key", b"k"), value, **parts))
+
+
+@pytest.mark.parametrize("poison", POISON, ids=lambda each: each.name)
+def test_the_poison_set(poison):
+    """Each row has its documented verdict."""
+    found = one(poison.value)
+    verdict = found.reason if isinstance(found, Reject) else "skip" if isinstance(found, Skip) else "ok"
+    assert verdict == poison.verdict
+
+
+@given(
+    st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda kids: st.lists(kids) | st.dictionaries(st.text(), kids),
+    ).map(lambda each: json.dumps(each).encode())
+)
+def test_no_bytes_make_it_raise(value):
+    """Whatever a producer writes, the answer is an interaction, a reject or nothing to do."""
+    assert isinstance(one(value), Interaction | Reject | Skip)
+
+
+@given(
+    st.permutations(sorted(json.loads(event()).items())),
+    st.dictionaries(st.text(min_size=9), st.integers(), max_size=3),
+)
+def test_order_of_keys_and_unknown_fields_change_nothing(items, unknown):
+    """Producers may add what they like."""
+    plain, other = one(event()), one(json.dumps({**unknown, **dict(items)}).encode())
+    assert plain == other
+
+
+@pytest.mark.parametrize(
+    ("written", "time", "flags"),
+    [
+        ("2026-05-01T12:00:00.123Z", "2026-05-01T12:00:00.123000Z", ()),
+        ("2026-05-01T14:00:00+02:00", "2026-05-01T12:00:00Z", ()),
+        ("2026-05-01T12:00:00.123456789Z", "2026-05-01T12:00:00.123456Z", ()),
+        ("2026-05-01 12:00:00", "2026-05-01T12:00:00Z", ("zone_assumed",)),
+        ("2026-05-01", "2026-05-01T00:00:00Z", ("zone_assumed",)),
+        (1_777_636_800, "2026-05-01T12:00:00Z", ("epoch_number",)),
+        (1_777_636_800_000, "2026-05-01T12:00:00Z", ("epoch_number",)),
+        (1_777_636_800_000_000, "2026-05-01T12:00:00Z", ("epoch_number",)),
+        (1_777_636_800_000_000_000, "2026-05-01T12:00:00Z", ("epoch_number",)),
+        ("1777636800", "2026-05-01T12:00:00Z", ("epoch_number",)),
+    ],
+)
+def test_times_as_producers_write_them(written, time, flags):
+    """Offsets, fractions, epoch numbers of every unit, dates."""
+    found = one(event(timestamp=written))
+    assert isoformat(found.at) == time
+    assert found.flags == flags
+
+
+def test_a_time_from_the_future_gives_way():
+    """More than five minutes after the record: the next field, else the record's own time, and it is said."""
+    late = one(event(timestamp="2026-05-01T12:30:00Z", receivedAt="2026-05-01T12:00:30Z"))
+    assert isoformat(late.at) == "2026-05-01T12:00:30Z"
+    assert "time_clamped" in late.flags
+    assert isoformat(one(event(timestamp="2030-01-01T00:00:00Z")).at) == "2026-05-01T12:01:00Z"
+
+
+def test_no_time_anywhere_is_rejected():
+    """Without an event time and a record time nothing can be decided."""
+    assert one(event(timestamp=None), timestamp=-1).reason == "no_time"
+
+
+def test_a_missing_id_is_derived_from_where_the_record_stood():
+    """The same record read again gets the same id; another place another."""
+    value = event(messageId=None)
+    first, again = one(value), one(value)
+    other = read(Record("web", 2, 8, NOW_MS, b"k", value))
+    assert first.id == again.id != other.id
+    assert first.flags == ("id_derived",)
+
+
+@pytest.mark.parametrize(
+    "name", ["Order Completed", "order_completed", "order completed", "ORDER-COMPLETED", "OrderCompleted"]
+)
+def test_names_compare_without_case_space_and_underscore(name):
+    assert folded(name) == "ordercompleted"
+
+
+def test_the_six_calls_have_their_names():
+    """`page` is Page Viewed, and so on."""
+    kinds = {
+        "page": "Page Viewed",
+        "screen": "Screen Viewed",
+        "identify": "Identified",
+        "group": "Grouped",
+        "alias": "Aliased",
+    }
+    assert {kind: one(event(type=kind)).name for kind in kinds} == kinds
+
+
+def test_cloudevents_binary_and_structured_are_told_apart():
+    """By their headers, or by the envelope; null headers are normal."""
+    headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_type", b"order.completed"),
+        ("ce_id", b"e1"),
+        ("CE_Subject", b"u"),
+        ("ce_time", b"2026-05-01T12:00:00Z"),
+        ("x", None),
+    )
+    binary = one(b'{"total": 5}', headers=headers)
+    envelope = {
+        "specversion": "1.0",
+        "type": "order.completed",
+        "id": "e1",
+        "subject": "u",
+        "time": "2026-05-01T12:00:00Z",
+        "data": {"total": 5},
+    }
+    for found in (binary, one(json.dumps(envelope).encode())):
+        assert (found.customer, found.name, found.id, found.properties) == ("u", "order.completed", "e1", {"total": 5})
+
+
+def test_a_flat_shape_is_six_lines():
+    """Dotted paths say where things are."""
+    flat = reader(SourceFormat("flat", FlatMap(identity="user.id", event="action", time="ts", id="id")))
+    found = flat(
+        Record("t", 0, 0, NOW_MS, None, b'{"id":"1","user":{"id":"u_42"},"action":"demo_requested","ts":1777636800}')
+    )
+    assert (found.customer, found.name, found.id, isoformat(found.at)) == (
+        "u_42",
+        "demo_requested",
+        "1",
+        "2026-05-01T12:00:00Z",
+    )
+
+
+def test_the_dead_letter_keeps_bytes_coordinates_and_reason():
+    """So that it can be replayed."""
+    record = Record("web", 2, 7, NOW_MS, b"k", b"\x1b[31m{", (("h", b"v"), ("n", None)))
+    key, value, headers = dead_letter(record, Reject("not_json", "at \x1b"))
+    said = dict(headers)
+    assert (key, value, said["h"]) == (b"k", b"\x1b[31m{", b"v")
+    assert (said["dlq.reason"], said["dlq.topic"], said["dlq.partition"], said["dlq.offset"]) == (
+        b"not_json",
+        b"web",
+        b"2",
+        b"7",
+    )
+    assert b"\x1b" not in said["dlq.detail"]
+    assert dead_letter(record, Reject("not_json"), keep=False)[1] is None
+    assert dict(dead_letter(record, Reject("not_json"), limit=3)[2])["dlq.truncated"] == b"8"  # value and headers
+
+
+def test_lines_are_events_or_kafka_records():
+    """Both forms that `simulate` reads."""
+    assert from_line(event() + b"\n", 3) == Record("-", 0, 3, -1, None, event())
+    line = (
+        b'{"topic":"web","partition":1,"offset":9,"key":"aw==","headers":{"h":"dg=="},"timestamp_ms":5,"value":"e30="}'
+    )
+    assert from_line(line, 0) == Record("web", 1, 9, 5, b"k", b"{}", (("h", b"v"),))
+
+
+def test_inspect_says_what_reader_reads():
+    """For people, the same verdict."""
+    assert inspect(Record(value=event(), timestamp=NOW_MS), SourceFormat())["name"] == "Poisoned"
+    assert inspect(Record(value=b"{"), SourceFormat())["rejected"] == "not_json"
