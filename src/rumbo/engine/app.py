@@ -78,6 +78,8 @@ class Worker:
         """Something went wrong that must stop the process."""
         if self._failure is None:
             self._failure = error
+            if not isinstance(error, RumboError):
+                log.error("unexpected: this is a mistake of ours", exc_info=error)
         self._over.set()
 
     async def _until_over(self, app: Any, carriers: tuple[Carrier, ...], broker: Broker) -> None:

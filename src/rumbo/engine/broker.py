@@ -16,6 +16,7 @@ from rumbo.errors import BrokerError, DefinitionError
 from rumbo.topology import Topology
 
 CONNECT_SECONDS: Final = 20.0
+METADATA_SECONDS: Final = 3.0
 RECORD_LIMIT: Final = 1_000_000
 """Bytes that a changelog or dead-letter record may need."""
 
@@ -139,11 +140,21 @@ class Broker:
         }
 
 
+async def _known(broker: Broker, names: list[str]) -> dict[str, int | None]:
+    """Partition counts; a topic that was just made is given a moment to be known by every broker."""
+    until = asyncio.get_running_loop().time() + METADATA_SECONDS
+    while True:
+        counts = await broker.partitions(names)
+        if None not in counts.values() or asyncio.get_running_loop().time() > until:
+            return counts
+        await asyncio.sleep(0.3)
+
+
 async def check_topics(broker: Broker, topology: Topology) -> int:
     """The partition count that all topics share. Raises DefinitionError with every problem and its cure."""
     first, raw = base_of(topology), raw_of(topology)
     names = [each.name for each in needed(topology, 1)]
-    counts = await broker.partitions(names)
+    counts = await _known(broker, names)
     count = counts.get(first)
     cure = "`rumbo topics TOPOLOGY --create` makes what is missing"
     problems = [f"topic {name} does not exist; {cure}" for name, found in counts.items() if found is None]

@@ -67,6 +67,12 @@ class Committed(NamedTuple):
     """The broker's append time in milliseconds, where a topic has LogAppendTime."""
 
 
+def _looked_at(future: Any) -> None:
+    """A fence fails every produce of a batch, and the first one found is enough: the others are no news to asyncio's log."""
+    if not future.cancelled():
+        future.exception()
+
+
 class PartitionProducer:
     """The transactional producer of one partition of one stage."""
 
@@ -152,7 +158,9 @@ class PartitionProducer:
     async def _send_one(self, builder: Any, topic: str, partition: int) -> tuple[str, int, int, Any]:
         count = builder.record_count()
         builder.close()
-        return topic, partition, count, await self._producer.send_batch(builder, topic, partition=partition)
+        future = await self._producer.send_batch(builder, topic, partition=partition)
+        future.add_done_callback(_looked_at)
+        return topic, partition, count, future
 
     async def _check(self, sent: list[tuple[str, int, int, Any]]) -> Committed:
         """Wait for every produce: one that failed must not be committed over."""
