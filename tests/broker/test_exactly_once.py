@@ -99,8 +99,15 @@ def test_without_a_fault(bench):
     assert_same(bench, fold(bench, records), worker.state)
 
 
-@pytest.mark.parametrize("wiped", [False, True], ids=["same disk", "empty disk"])
-@pytest.mark.parametrize("name", NAMES)
+EMPTY = ("after_produce", "end_sent", "after_end", "in_recovery")
+"""Where an empty disk could show what the same disk hides; `make chaos` kills at every point on both, many times."""
+
+
+@pytest.mark.parametrize(
+    ("name", "wiped"),
+    [(name, False) for name in NAMES] + [(name, True) for name in EMPTY],
+    ids=[f"{name}, same disk" for name in NAMES] + [f"{name}, empty disk" for name in EMPTY],
+)
 def test_killed_at_a_named_point(bench, name, wiped):
     """kill -9 at each place of the protocol, then a restart: as if nothing had happened."""
     records = list(generate(EVENTS, seed=12))
@@ -126,7 +133,7 @@ def test_killed_at_a_named_point(bench, name, wiped):
     assert_same(bench, fold(bench, records), successor.state)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_killed_at_random_instants(bench, seed):
     """Several kill -9 in a row while records keep coming."""
     chance = random.Random(seed)

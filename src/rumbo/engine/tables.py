@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from faust.tables.manager import TableManager
-from faust.tables.recovery import Recovery
+from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from mode import Service
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class BatchRecovery(Recovery):
                 if self.app.consumer_generation_id != generation:
                     continue  # another rebalance has begun: its own assignment follows
                 await self._resume_streams(generation_id=generation)
+            except RebalanceAgain:
+                continue  # the signal for the next assignment is set already
+            except ServiceStopped:
+                return
             except Exception as error:  # noqa: BLE001  whatever it is, the process must not go on half assigned
                 if self.app.consumer_generation_id == generation and not self.should_stop:
                     self.carriers[0].fail(error)

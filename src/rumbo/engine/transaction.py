@@ -47,6 +47,11 @@ Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 """Key, value, headers."""
 
 
+_FAILED: Final = (kafka.KafkaError, kafka.IllegalOperation)
+"""What aiokafka raises; the second is no KafkaError to it."""
+_SENDER_SECONDS: Final = 0.5
+
+
 class FencedError(InternalError):
     """Another producer of this id has begun, or the id expired: this one must never write again."""
 
@@ -133,10 +138,9 @@ class PartitionProducer:
     async def _begin(self) -> None:
         try:
             await self._producer.begin_transaction()
-        except kafka.KafkaError as error:
+        except (*_FAILED, AssertionError) as error:  # an assertion: a transition that its state forbids
+            await self._sender_ends()
             raise self._why(error) from error
-        except AssertionError as error:  # a transition that its state forbids
-            raise self._why(kafka.IllegalOperation(str(error))) from error
 
     async def _send(self, groups: Iterable[tuple[str, int, Iterable[Row]]]) -> list[tuple[str, int, int, Any]]:
         sent: list[tuple[str, int, int, Any]] = []
@@ -151,7 +155,7 @@ class PartitionProducer:
                             raise kafka.MessageSizeTooLargeError
                 if builder.record_count():
                     sent.append(await self._send_one(builder, topic, partition))
-        except kafka.KafkaError as error:
+        except _FAILED as error:
             raise await self._refuse(error) from error
         return sent
 
@@ -178,12 +182,19 @@ class PartitionProducer:
 
     async def _refuse(self, error: BaseException) -> InternalError:
         """Abort, or readers would hang at the stable offset; then say why."""
+        await self._sender_ends()
         why = self._why(error)
         if isinstance(why, RefusedError):
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(10):
                     await self._producer.abort_transaction()
         return why
+
+    async def _sender_ends(self) -> None:
+        """A fence ends the sender's task, which alone knows of it, a moment after the produces have failed."""
+        task = self._producer._sender.sender_task  # noqa: SLF001  pinned
+        if task is not None:
+            await asyncio.wait([task], timeout=_SENDER_SECONDS)
 
     def _why(self, error: BaseException) -> InternalError:
         """A fence also shows as IllegalOperation, an expired id as KafkaError: the sender's own end tells."""
@@ -198,7 +209,7 @@ class PartitionProducer:
             error, asyncio.CancelledError | TimeoutError | kafka.KafkaTimeoutError | kafka.KafkaConnectionError
         ):
             return IndefiniteError(f"{self.id}: {error!r}")
-        if len(seen) > 1 or isinstance(error, kafka.IllegalOperation | kafka.OutOfOrderSequenceNumber):
+        if len(seen) > 1 or isinstance(error, kafka.IllegalOperation | kafka.OutOfOrderSequenceNumber | AssertionError):
             return IndefiniteError(f"{self.id}: {seen[-1]!r}")
         return RefusedError(f"{self.id}: the broker refused a record: {error!r}; see its size limits and rights")
 
