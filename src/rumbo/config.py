@@ -33,6 +33,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     """Records in a batch, at most."""
     session_timeout: float = Field(default=30, ge=1)
     rebalance_timeout: float = Field(default=60, ge=1)
+    standbys: int = Field(default=0, ge=0, le=3)
+    """Workers that keep a warm copy of each partition, so that taking over needs next to no recovery."""
     compression: Literal["none", "gzip", "lz4", "zstd"] = "none"
     """Of outputs and changelog; n8n reads none and gzip only."""
     cache_mib: int = Field(default=64, ge=8)

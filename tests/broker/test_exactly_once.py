@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -163,6 +164,30 @@ def test_two_workers_and_a_rebalance(bench):
     bench.produce((each.partition, each.key, each.value) for each in records[third : 2 * third])
     one.kill()
     bench.produce((each.partition, each.key, each.value) for each in records[2 * third :])
+    two.until(lambda: done(bench, two, EVENTS))
+    two.end()
+    assert_same(bench, fold(bench, records), two.state)
+
+
+def test_a_standby_has_the_state_before_it_owns_it(bench):
+    """With a warm copy of every partition, both workers hold all of the state; and when one dies the other goes on from it."""
+    records = list(generate(EVENTS, seed=41))
+    half = EVENTS // 2
+    one = bench.worker("one", RUMBO__STANDBYS="1")
+    one.until(one.owns)
+    two = bench.worker("two", RUMBO__STANDBYS="1")
+    two.until(lambda: two.owns(2) and one.owns(2))
+    bench.produce((each.partition, each.key, each.value) for each in records[:half])
+    one.until(lambda: positions(bench) == half)
+    two.until(lambda: len(list(two.state.glob("*/profiles-*"))) == PARTITIONS)
+    one.kill()
+    two.until(two.owns)
+    log = two.log.read_text()
+    assert "standing by" in log
+    assert "given up" not in log
+    taken = [json.loads(line)["records"] for line in log.splitlines() if '"recovered"' in line]
+    assert sum(taken) < half / 10, "a takeover that reads the changelog anew had no warm copy"
+    bench.produce((each.partition, each.key, each.value) for each in records[half:])
     two.until(lambda: done(bench, two, EVENTS))
     two.end()
     assert_same(bench, fold(bench, records), two.state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.intake.poison import POISON, is_rejected
 
 ROOT = Path(__file__).parents[2]
 EVENT = '{"type":"track","event":"Demo Requested","messageId":"1","userId":"u","timestamp":"2026-01-01T00:00:00Z","properties":{"total":7}}'
@@ -96,6 +99,35 @@ def test_simulate_writes_decisions_profiles_and_rejects(tmp_path):
     assert profile["journeys"]["saas"]["stage"] == "awareness"
     assert 0 < profile["journeys"]["saas"]["scores"]["engagement"]["value"] < 40
     assert json.loads(rejects.read_text())["rejected"] == "not_json"
+
+
+def test_simulate_puts_the_poison_aside_and_goes_on(tmp_path):
+    """The whole poison set as Kafka records among good ones: each reject with its reason, every neighbour processed."""
+    rejects, lines = tmp_path / "rejects", []
+    for number, poison in enumerate(POISON):
+        record = {
+            "topic": "product-events",
+            "partition": 0,
+            "offset": 2 * number,
+            "key": None,
+            "headers": None,
+            "timestamp_ms": 1_767_225_600_000,
+        }
+        lines.append(
+            json.dumps({**record, "value": None if poison.value is None else base64.b64encode(poison.value).decode()})
+        )
+        good = EVENT.replace('"1"', f'"good-{number}"').replace('"u"', f'"good-{number}"')
+        lines.append(
+            json.dumps({**record, "offset": 2 * number + 1, "value": base64.b64encode(good.encode()).decode()})
+        )
+    done = rumbo(
+        "simulate", "topologies/saas", "--input", "-", "--rejects", str(rejects), "--quiet", stdin="\n".join(lines)
+    )
+    assert done.returncode == 0
+    found = [json.loads(line) for line in rejects.read_text().splitlines()]
+    assert [each["rejected"] for each in found] == [poison.verdict for poison in POISON if is_rejected(poison)]
+    processed = 2 * len(POISON) - len(found) - sum(poison.verdict == "skip" for poison in POISON)
+    assert f"{2 * len(POISON)} records, {processed} processed" in done.stderr
 
 
 def test_inspect_and_eval(tmp_path):

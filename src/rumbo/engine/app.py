@@ -172,7 +172,7 @@ class Worker:
             consumer_auto_offset_reset="none",
             consumer_max_fetch_size=4 * 1024 * 1024,
             consumer_group_instance_id=settings.instance,
-            table_standby_replicas=0,
+            table_standby_replicas=settings.standbys,
             topic_allow_declare=False,
             topic_disable_leader=True,
             topic_partitions=carriers[0].stage.partitions,

@@ -22,6 +22,7 @@ from rumbo.engine.feed import Feed, Place
 from rumbo.engine.partition import Batch, PartitionWorker, Stage
 from rumbo.engine.position import SourcePosition
 from rumbo.engine.recovery import ChangelogReader, StoreAheadError
+from rumbo.engine.standby import Standby
 from rumbo.engine.store import Memory, Store, put_aside
 from rumbo.engine.transaction import FencedError, PartitionProducer
 from rumbo.errors import BrokerError, InternalError
@@ -61,6 +62,7 @@ class Carrier:
         self.recovered = asyncio.Event()
         self._connection = settings.connection()
         self._memory = Memory(settings.cache_mib)
+        self._standby = Standby(self._changelog, self._open)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._told: dict[Place, int] = {}
         self._lags: dict[Place, int] = {}
@@ -68,8 +70,8 @@ class Carrier:
 
     # Assignment -------------------------------------------------------------------------------------------------------
 
-    async def assign(self, numbers: Iterable[int]) -> None:
-        """Own these partitions: fence, recover, check, begin. Raises InternalError or BrokerError; nothing is half owned."""
+    async def assign(self, numbers: Iterable[int], standbys: Iterable[int] = ()) -> None:
+        """Own these partitions: fence, recover, check, begin; follow the others. Raises InternalError or BrokerError; nothing is half owned."""
         owned = sorted(set(numbers))
         started = monotonic()
         producers: dict[int, PartitionProducer] = {}
@@ -83,6 +85,7 @@ class Carrier:
             self.workers.clear()
             raise
         self.feed.begin(owned)
+        self._standby.begin(set(standbys) - set(owned))
         self.stage.metrics.assigned(self.stage.name, len(owned))
         self.recovered.set()
         self.log.info("assigned", stage=self.stage.name, partitions=owned, seconds=round(monotonic() - started, 3))
@@ -119,8 +122,11 @@ class Carrier:
         folder = Path(self.settings.state_dir) / self.stage.topology.name / f"{self.stage.name}-{number}"
         return Store.open(folder, owner, self._memory)
 
+    def _changelog(self) -> ChangelogReader:
+        return ChangelogReader(self._connection, self.stage.changelog, self.stage.failpoints)
+
     async def _recover(self, owned: list[int], stores: dict[int, Store]) -> None:
-        reader = ChangelogReader(self._connection, self.stage.changelog, self.stage.failpoints)
+        reader = self._changelog()
         await reader.start()
         try:
             for number in owned:
@@ -177,6 +183,7 @@ class Carrier:
     async def revoke(self) -> None:
         """Give everything back: what is under way has a while to finish, then it is abandoned to the successor's fence."""
         self.recovered.clear()
+        await self._standby.end()
         tasks = [task for task in self._tasks.values() if not task.done()]
         if tasks:
             _, unfinished = await asyncio.wait(tasks, timeout=self.settings.rebalance_timeout / 2)

@@ -19,6 +19,7 @@ from rumbo.engine.store import Store
 from rumbo.errors import BrokerError, InternalError
 
 _POLL_MS: Final = 10
+_FOLLOW_MS: Final = 200
 _RECORDS: Final = 10_000
 STALL_SECONDS: Final = 60.0
 
@@ -69,6 +70,21 @@ class ChangelogReader:
             self._seek(place, stores[number], begins[place], ends[place])
         waiting = {number for number, place in places.items() if stores[number].changelog_next < ends[place]}
         return await self._read(stores, {number: places[number] for number in waiting}, ends, progress)
+
+    async def follow(self, stores: Mapping[int, Store]) -> None:
+        """Keep stores that nobody owns here as their changelogs go, until cancelled. Raises as `recover` does."""
+        places = {number: TopicPartition(self._topic, number) for number in stores}
+        self._consumer.assign(list(places.values()))
+        begins = await self._consumer.beginning_offsets(list(places.values()))
+        ends = await self._consumer.end_offsets(list(places.values()))
+        for number, place in places.items():
+            self._seek(place, stores[number], begins[place], ends[place])
+        while True:
+            found = await self._consumer.getmany(timeout_ms=_FOLLOW_MS, max_records=_RECORDS)
+            for number, place in places.items():
+                records, position = found.get(place, ()), await self._consumer.position(place)
+                if position > stores[number].changelog_next:
+                    stores[number].apply([(record.key, record.value) for record in records], position)
 
     def _seek(self, place: TopicPartition, store: Store, begin: int, end: int) -> None:
         if store.changelog_next > end:

@@ -31,7 +31,11 @@ class BatchRecovery(Recovery):
             try:
                 for carrier in self.carriers:
                     await carrier.revoke()
-                    await carrier.assign(tp.partition for tp in self.active_tps if tp.topic == carrier.stage.changelog)
+                    changelog = carrier.stage.changelog
+                    await carrier.assign(
+                        [tp.partition for tp in self.active_tps if tp.topic == changelog],
+                        [tp.partition for tp in self.standby_tps if tp.topic == changelog],
+                    )
                 if self.app.consumer_generation_id != generation:
                     continue  # another rebalance has begun: its own assignment follows
                 await self._resume_streams(generation_id=generation)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import faust
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -19,6 +20,7 @@ from mode import Service
 
 from rumbo.engine.feed import Place
 from rumbo.engine.partition import Batch
+from rumbo.errors import InternalError
 
 if TYPE_CHECKING:
     from rumbo.engine.carrier import Carrier
@@ -92,7 +94,14 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             await asyncio.sleep(timeout)
             return []
         before = {tp: state.position for tp, state in ready.items()}
-        found = await self._records(consumer, ready, limit, timeout)
+        try:
+            found = await self._records(consumer, ready, limit, timeout)
+        except KafkaError:
+            if assignment.active and self.consumer.flow_active:
+                raise
+            return []  # of the next assignment, which nobody has told its positions yet ("no offset")
+        if not assignment.active:
+            return []
         return [
             (owned[tp], before[tp], state.position, found.get(tp, []), state.lso)
             for tp, state in ready.items()
@@ -149,7 +158,16 @@ class BatchConsumer(driver.Consumer):
         """Every stage for itself."""
         async with asyncio.TaskGroup() as group:
             for carrier in self.carriers:
-                group.create_task(self._drain(fetcher, carrier))
+                group.create_task(self._drain_or_fail(fetcher, carrier))
+
+    async def _drain_or_fail(self, fetcher: Any, carrier: Carrier) -> None:
+        """What cannot be fetched stops the process with its reason: Faust would only stop its own services."""
+        try:
+            await self._drain(fetcher, carrier)
+        except KafkaError as error:
+            carrier.fail(InternalError(f"{carrier.stage.name}: nothing more can be read: {error!r}"))
+        except Exception as error:  # noqa: BLE001  whatever it is, the process must not sit there and read nothing
+            carrier.fail(error)
 
     async def _drain(self, fetcher: Any, carrier: Carrier) -> None:
         """Fetch, choose, hand on; between batches let quiet partitions look at their clocks."""
