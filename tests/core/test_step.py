@@ -340,3 +340,22 @@ def test_long_windows_count_in_buckets_within_their_stated_error(count):
     journey = triggers(d.Trigger("t", d.OnCondition(d.Happened(A, count, 32 * HOUR)), MESSAGE))
     events = [event("A", at * MINUTE) for at in range(count)]
     assert run(journey, *events) == [((count - 1) * MINUTE, "t")]
+
+
+def test_traits_are_kept_only_where_a_rule_reads_them_and_only_small_ones():
+    """The latest by event time; never an anonymous visitor's over a known one's; never a text that would swell the profile."""
+    program = Program("test", [triggers(d.Trigger("t", d.OnEvent(A), MESSAGE, when=d.Where("traits.plan == 'pro'")))])
+    profile = program.load("c", None)
+
+    def identify(at, *, anonymous=False, **traits):
+        made = event("Identified", at)
+        made.traits_raw, made.anonymous = msgspec.json.encode(traits), anonymous
+        program.advance(profile, made)
+        return {name: kept[0] for name, kept in profile.traits.items()}
+
+    assert identify(1, plan="pro", email="a@b.c") == {"plan": "pro"}
+    assert identify(0, plan="old") == {"plan": "pro"}
+    assert identify(2, anonymous=True, plan="free") == {"plan": "pro"}
+    assert identify(3, plan="x" * 10_000) == {"plan": "pro"}
+    assert program.stats["trait_too_large"] == 1
+    assert [each.data.trigger for each in program.advance(profile, event("A", 5))] == ["t"]

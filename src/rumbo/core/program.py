@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from rumbo.core import profile as record
@@ -24,6 +24,8 @@ from rumbo.core.score import ScoreMachine
 from rumbo.core.tracker import Update
 from rumbo.core.vocabulary import Words
 
+TRAIT_LENGTH: Final = 256
+TRAIT_ITEMS: Final = 16
 ID_BYTES: Final = 8
 RING_ENTRY: Final = 10
 """8 bytes of the id's hash, 2 of the body's."""
@@ -41,7 +43,8 @@ class Program:
         self._machines = tuple(JourneyMachine(topology, journey, words) for journey in journeys)
         self._words, self._turn, self._ring = words, Turn(), ring_size * RING_ENTRY
         self.stats: Counter[str] = Counter()
-        """What was met since it was last cleared: `duplicate`, `duplicate_conflict`, `late`, `timer`, `timer_unknown`."""
+        """What was met since it was last cleared: `duplicate`, `duplicate_conflict`, `late`, `timer`, `timer_unknown`,
+        `trait_too_large`."""
         mentioned = set().union(*(machine.mentioned() for machine in self._machines), words.trackers.names())
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
         self._other = self._plan("")
@@ -148,6 +151,9 @@ class Program:
         said, known = event.traits, profile.traits
         for name in self._words.traits:
             if name in said:
+                if not _small(said[name]):
+                    self.stats["trait_too_large"] += 1
+                    continue
                 old = known.get(name)
                 if old is None or (not event.anonymous, event.at) >= (not old[2], old[1]):
                     known[name] = [said[name], event.at, event.anonymous]
@@ -158,6 +164,17 @@ class _Plan(NamedTuple):
 
     updates: tuple[tuple[Read | None, Update], ...]
     journeys: tuple[tuple[JourneyMachine, Plan], ...]
+
+
+def _small(value: Any) -> bool:
+    """Whether a trait may be kept: a number, a word, or a short list of such; the profile must stay small."""
+    if isinstance(value, list):
+        return len(value) <= TRAIT_ITEMS and all(not isinstance(each, list) and _small(each) for each in value)
+    return (
+        value is None
+        or isinstance(value, bool | int | float)
+        or (isinstance(value, str) and len(value) <= TRAIT_LENGTH)
+    )
 
 
 def _due_order(timer: tuple[str, Instant]) -> tuple[Instant, str]:

@@ -21,7 +21,7 @@ from yarl import URL
 from rumbo.config import Settings
 from rumbo.engine import selfcheck
 from rumbo.engine.broker import Broker, check_topics, raw_of
-from rumbo.engine.carrier import Carrier, is_fence, reason
+from rumbo.engine.carrier import Carrier
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.lock import owned
 from rumbo.engine.stages import Counts, stages
@@ -147,8 +147,6 @@ class Worker:
             return 0
         if isinstance(error, RumboError):
             raise error
-        if is_fence(error):
-            raise InternalError(reason(error))
         raise InternalError(f"unexpected: {error!r}") from error
 
     def _app(self, carriers: tuple[Carrier, ...]) -> Any:

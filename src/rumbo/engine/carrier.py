@@ -25,7 +25,7 @@ from rumbo.engine.recovery import ChangelogReader, StoreAheadError
 from rumbo.engine.standby import Standby
 from rumbo.engine.store import Memory, Store, put_aside
 from rumbo.engine.transaction import FencedError, PartitionProducer
-from rumbo.errors import BrokerError, InternalError
+from rumbo.errors import BrokerError
 
 ASSIGN_SECONDS: Final = 60.0
 ASK_SECONDS: Final = 0.2
@@ -244,7 +244,7 @@ class Carrier:
         error = None if task.cancelled() else task.exception()
         if error is None:
             self.feed.done(number)
-        elif is_fence(error) and not self._fenced_too_often():
+        elif isinstance(error, FencedError) and not self._fenced_too_often():
             self._lost(number, error)
         else:
             self._failed(error)
@@ -298,13 +298,3 @@ class Carrier:
             if waits > self.settings.stall_seconds and self.feed.lagging(number):
                 return f"partition {number} has something to read and has committed nothing for {waits:.0f} s"
         return None
-
-
-def is_fence(error: BaseException) -> bool:
-    """Whether the error says that somebody else owns the partition."""
-    return isinstance(error, FencedError)
-
-
-def reason(error: BaseException) -> str:
-    """One sentence for people."""
-    return str(error) if isinstance(error, InternalError | BrokerError) else repr(error)

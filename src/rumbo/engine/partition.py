@@ -25,6 +25,7 @@ from rumbo.engine import position as record
 from rumbo.engine.clock import event_clock, live_clock
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.position import Position
+from rumbo.engine.rejects import REJECTS_WATCHED, check_rejects
 from rumbo.engine.store import POSITION_KEY, Store
 from rumbo.engine.transaction import Committed, PartitionProducer, Row
 from rumbo.errors import InternalError
@@ -35,7 +36,6 @@ from rumbo.topology import Topology
 
 TIMERS: Final = 500
 """Overdue timers in one transaction."""
-REJECTS_WATCHED: Final = 1_000
 HEARTBEAT: Final = 30.0
 """Seconds after which a silent partition writes a progress record, to learn the broker's time."""
 LOOK: Final = 0.05
@@ -62,10 +62,6 @@ class Batch(NamedTuple):
 
 class GapError(InternalError):
     """Records between the position and the batch are missing: that would be loss."""
-
-
-class TooManyRejectsError(InternalError):
-    """More of the last records were rejected than the topology allows: a bad deploy, not bad records."""
 
 
 class MisplacedError(InternalError):
@@ -195,12 +191,7 @@ class PartitionWorker:
         key, value, headers = dead_letter(raw, reject, keep=topology.dlq_payload == "keep")
         groups.setdefault((topology.source(raw.topic).dead_letters, self.number), []).append((key, value, headers))
         self.stage.metrics.rejected(raw.topic, reject.reason)
-        recent = self._recent
-        if len(recent) == REJECTS_WATCHED and sum(recent) > topology.dlq_limit * REJECTS_WATCHED:
-            raise TooManyRejectsError(
-                f"{raw.topic}-{self.number}: {sum(recent)} of the last {REJECTS_WATCHED} records were rejected (last: {reject.reason}, "
-                f"{reject.detail}); a limit of {topology.dlq_limit:.0%} stops the worker before the topic is emptied into the dead letters"
-            )
+        check_rejects(self._recent, topology.dlq_limit, f"{raw.topic}-{self.number}", reject)
 
     def _encode(self, decisions: Sequence[Decision], groups: Groups) -> None:
         encode, count = self.stage.encoder, self.stage.metrics.decided

@@ -44,6 +44,9 @@ class Metrics:
         self._misplaced = Counter(
             "rumbo_events_misplaced_total", "Customers on a partition that is not murmur2 of the id.", registry=made
         )
+        self._bounds = Counter(
+            "rumbo_profile_bound_total", "What a profile would not hold, by bound.", ["bound"], registry=made
+        )
         self._replayed = Counter(
             "rumbo_records_trimmed_total", "Records read again after a restart and dropped by position.", registry=made
         )
@@ -104,6 +107,7 @@ class Metrics:
             self._duplicate.labels("same").inc(stats["duplicate"])
             self._duplicate.labels("different").inc(stats["duplicate_conflict"])
             self._late.inc(stats["late"])
+            self._bounds.labels("trait").inc(stats["trait_too_large"])
             stats.clear()
 
     def rejected(self, topic: str, reason: str) -> None:

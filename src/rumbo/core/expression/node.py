@@ -116,8 +116,8 @@ def walk(node: Node) -> Iterator[Node]:
         waiting.extend(reversed(children(here)))
 
 
-_COMPARISON = 3
-_STRENGTH = {
+COMPARISON = 3
+STRENGTH = {
     "||": 1,
     "&&": 2,
     "==": 3,
@@ -151,8 +151,8 @@ def _text(node: Node, outer: int) -> str:
         case Unary(op, of):
             return f"{op}{_text(of, 8)}" if outer <= 8 else f"({op}{_text(of, 8)})"  # noqa: PLR2004
         case Binary(op, left, right):
-            strength = _STRENGTH[op]
-            chains = strength != _COMPARISON  # `a == b == c` is no expression
+            strength = STRENGTH[op]
+            chains = strength != COMPARISON  # `a == b == c` is no expression
             text = f"{_text(left, strength if chains else strength + 1)} {op} {_text(right, strength + 1)}"
             return f"({text})" if strength < outer else text
         case Call(name, args):

@@ -8,7 +8,21 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from rumbo.core.expression.node import Binary, Call, Choose, Has, Index, Items, Literal, Method, Node, Path, Unary
+from rumbo.core.expression.node import (
+    COMPARISON,
+    STRENGTH,
+    Binary,
+    Call,
+    Choose,
+    Has,
+    Index,
+    Items,
+    Literal,
+    Method,
+    Node,
+    Path,
+    Unary,
+)
 
 MAX_LENGTH: Final = 2_000
 MAX_DEPTH: Final = 8
@@ -26,23 +40,6 @@ _TOKEN: Final = re.compile(
     )""",
     re.VERBOSE | re.ASCII,
 )
-_BINDS: Final = {
-    "||": 1,
-    "&&": 2,
-    "==": 3,
-    "!=": 3,
-    "<": 3,
-    "<=": 3,
-    ">": 3,
-    ">=": 3,
-    "in": 3,
-    "+": 4,
-    "-": 4,
-    "*": 5,
-    "/": 5,
-    "%": 5,
-}
-_CHAINS: Final = 3
 _WORDS: Final = {"true": True, "false": False, "null": None}
 _RESERVED: Final = frozenset(
     [
@@ -185,10 +182,10 @@ class _Parser:
     def _binary(self, least: int) -> Node:
         left = self._unary()
         compared = False
-        while (token := self._next).kind in {"op", "name"} and (binds := _BINDS.get(token.text, 0)) >= least:
-            if binds == _CHAINS and compared:
+        while (token := self._next).kind in {"op", "name"} and (binds := STRENGTH.get(token.text, 0)) >= least:
+            if binds == COMPARISON and compared:
                 raise ExpressionError("comparisons cannot be chained", token.at, "join them with `&&`")
-            compared = binds == _CHAINS
+            compared = binds == COMPARISON
             self._take()
             left = self._count(Binary(token.text, left, self._binary(binds + 1)))
         return left
