@@ -28,7 +28,9 @@ ROOT = Path(__file__).parents[2]
 class Bench:
     """One test's world. Names are unique, so tests share a broker without meeting."""
 
-    def __init__(self, bootstrap: str, folder: Path, template: str, *, edit=lambda text: text) -> None:
+    def __init__(
+        self, bootstrap: str, folder: Path, template: str, *, edit=lambda text: text, journey: str | None = None
+    ) -> None:
         self.bootstrap, self.folder = bootstrap, folder
         self.mark = uuid.uuid4().hex[:8]
         self.topology_folder = folder / "topology"
@@ -37,7 +39,10 @@ class Bench:
             text = path.read_text()
             if path.name == "topology.yaml":
                 text = edit(self._own(text, template))
-            (self.topology_folder / path.name).write_text(text)
+            elif path.name == "journey.yaml" and journey is not None:
+                text = journey
+            if path.name in {"topology.yaml", "journey.yaml"} or journey is None:
+                (self.topology_folder / path.name).write_text(text)
         self.topology: Topology = load(self.topology_folder)
         self.settings = settings({}, broker=bootstrap)
         create_topics(self.topology, self.settings, partitions=PARTITIONS, replicas=1)

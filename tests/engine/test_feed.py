@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,14 +9,9 @@ from rumbo.engine.feed import Feed, Place
 from rumbo.engine.partition import Batch
 
 
-def record(timestamp):
-    """All that the feed looks at."""
-    return SimpleNamespace(timestamp=timestamp)
-
-
 def batch(topic, begin, end, *, done=True, at=0):
     """Records of one topic; every offset is one record."""
-    return Batch(topic, begin, end, [record(at)] * (end - begin), done)
+    return Batch(topic, begin, end, [object()] * (end - begin), done, at)
 
 
 def feed(*topics, control=None):

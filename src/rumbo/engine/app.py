@@ -20,20 +20,21 @@ from yarl import URL
 
 from rumbo.config import Settings
 from rumbo.engine import selfcheck
-from rumbo.engine.broker import Broker, check_topics, raw_of
+from rumbo.engine.broker import Broker, check_topics, check_unchanged, raw_of
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.lock import owned
 from rumbo.engine.stages import Counts, stages
 from rumbo.engine.tables import BatchRecovery, BatchTables
 from rumbo.engine.transport import BatchConsumer, BatchSchema, BatchTransport
-from rumbo.errors import BrokerError, InternalError, RumboError
+from rumbo.errors import BrokerError, DefinitionError, InternalError, RumboError
 from rumbo.observe.metrics import Metrics
 from rumbo.observe.web import Web
 from rumbo.topology import Topology
 
 WATCH_SECONDS: Final = 1.0
 UPSTREAM_SECONDS: Final = 1.0
+TOPICS_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 8.0
 GC_THRESHOLDS: Final = (200_000, 20, 50)
 """A batch makes many containers and no cycles: the default (700) would walk them hundreds of times each."""
@@ -48,6 +49,7 @@ class Worker:
         self.topology, self.settings, self.metrics = topology, settings, Metrics()
         self._failure: BaseException | None = None
         self._over = asyncio.Event()
+        self._counts: dict[str, int | None] = {}
 
     async def run(self) -> int:
         """Run until stopped; the exit code."""
@@ -70,9 +72,10 @@ class Worker:
     async def _carriers(self, broker: Broker) -> tuple[Carrier, ...]:
         """A carrier a stage, the deciding one first."""
         count, raw = await check_topics(broker, self.topology), raw_of(self.topology)
+        self._counts = await broker.partitions([source.topic for source in self.topology.sources])
         counts = Counts(count, (await broker.partitions(raw))[raw[0]] or 0 if raw else 0)
         found = stages(self.topology, counts, self.metrics, Failpoints(self.settings.failpoint))
-        return tuple(Carrier(stage, self.settings, broker.offsets, self._fail, make) for stage, make in found)
+        return tuple(Carrier(stage, self.settings, broker, self._fail, make) for stage, make in found)
 
     def _fail(self, error: BaseException) -> None:
         """Something went wrong that must stop the process."""
@@ -86,19 +89,39 @@ class Worker:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self._over.set)
-        await app.start()
+        if not await self._start(app):
+            await self._stop(app, carriers)
+            return
         gc.collect()
         gc.freeze()  # what was loaded to start is never garbage
         gc.set_threshold(*GC_THRESHOLDS)
-        watch = asyncio.ensure_future(self._watch(app, carriers))
-        upstream = asyncio.ensure_future(self._look_upstream(carriers, broker))
+        watches = [
+            asyncio.ensure_future(service)
+            for service in (
+                self._watch(app, carriers),
+                self._look_at_topics(broker),
+                self._look_upstream(carriers, broker),
+            )
+        ]
         try:
             await self._over.wait()
         finally:
-            watch.cancel()
-            upstream.cancel()
-            await asyncio.gather(watch, upstream, return_exceptions=True)
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
             await self._stop(app, carriers)
+
+    async def _start(self, app: Any) -> bool:
+        """Start Faust, which waits for the first assignment; whether nothing went wrong before that was taken."""
+        starting, over = asyncio.ensure_future(app.start()), asyncio.ensure_future(self._over.wait())
+        await asyncio.wait([starting, over], return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if starting.done():
+            starting.result()
+            return True
+        starting.cancel()
+        await asyncio.wait([starting], timeout=1)
+        return False
 
     async def _look_upstream(self, carriers: tuple[Carrier, ...], broker: Broker) -> None:
         """While raw topics hold records that were not re-keyed, no clock of the deciding stage may overtake them."""
@@ -117,6 +140,17 @@ class Worker:
         while True:
             deciding.upstream_behind = await behind()
             await asyncio.sleep(UPSTREAM_SECONDS)
+
+    async def _look_at_topics(self, broker: Broker) -> None:
+        """A source that is deleted, or given partitions, under a running worker."""
+        while True:
+            await asyncio.sleep(TOPICS_SECONDS)
+            try:
+                await check_unchanged(broker, self.topology, self._counts)
+            except DefinitionError as error:
+                self._fail(error)
+            except (KafkaError, BrokerError) as error:
+                log.debug("topics not looked at", reason=repr(error))
 
     async def _watch(self, app: Any, carriers: tuple[Carrier, ...]) -> None:
         """A service of Faust that crashed, or no progress: neither ends the process by itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from zlib import crc32
 
 import aiokafka
 import msgspec
@@ -69,7 +70,13 @@ class Broker:
 
     def __init__(self, connection: Mapping[str, Any]) -> None:
         self._connection = dict(connection)
-        self._consumer = aiokafka.AIOKafkaConsumer(**self._connection, group_id=None, isolation_level="read_committed")
+        self._consumer = self._new_consumer()
+
+    def _new_consumer(self) -> Any:
+        return aiokafka.AIOKafkaConsumer(
+            **self._connection, group_id=None, isolation_level="read_committed", enable_auto_commit=False,
+            auto_offset_reset="none", fetch_max_wait_ms=50,
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Connect. Raises BrokerError with the cure."""
@@ -104,21 +111,60 @@ class Broker:
             raise BrokerError(f"offsets of {sorted({place.topic for place in by_tp.values()})}: {error!r}") from error
         return {place: (begins[tp], ends[tp]) for tp, place in by_tp.items()}
 
+    async def records(self, places: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
+        """(timestamp in ms, CRC-32 of the value) of the record at each of these offsets; not there where it was compacted away."""
+        found: dict[Place, tuple[int, int]] = {}
+        if not places:
+            return found
+        by_tp = {TopicPartition(*place): offset for place, offset in places.items()}
+        consumer = self._new_consumer()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await consumer.start()
+                consumer.assign(list(by_tp))
+                for tp, offset in by_tp.items():
+                    consumer.seek(tp, offset)
+                waiting = set(by_tp)
+                while waiting:
+                    for tp, records in (
+                        await consumer.getmany(*waiting, timeout_ms=50, max_records=len(by_tp))
+                    ).items():
+                        if records[0].offset == by_tp[tp]:
+                            found[Place(tp.topic, tp.partition)] = records[0].timestamp, crc32(records[0].value or b"")
+                        waiting.discard(tp)
+                    for tp in list(waiting):
+                        if await consumer.position(tp) > by_tp[tp]:
+                            waiting.discard(tp)
+        except (kafka.KafkaError, TimeoutError) as error:
+            raise BrokerError(f"the last records read of {sorted({tp.topic for tp in by_tp})}: {error!r}") from error
+        finally:
+            await consumer.stop()
+        return found
+
     async def group_is_behind(self, group: str, topics: Iterable[str]) -> bool:
         """Whether a group has told less of these topics than is in them. What it tells is at most what it has done."""
-        from aiokafka.admin import AIOKafkaAdminClient
-
         counts = await self.partitions(topics)
+        done = await self._told(group)
         places = [Place(topic, number) for topic, count in counts.items() for number in range(count or 0)]
         ends = await self.offsets(places)
+        return any(done.get(place, begin) < end for place, (begin, end) in ends.items())
+
+    async def told(self, group: str) -> set[Place]:
+        """The places of which a group has offsets."""
+        return set(await self._told(group))
+
+    async def _told(self, group: str) -> dict[Place, int]:
+        from aiokafka.admin import AIOKafkaAdminClient
+
         admin = AIOKafkaAdminClient(**self._connection)
         await admin.start()
         try:
-            told = await admin.list_consumer_group_offsets(group)
+            found = await admin.list_consumer_group_offsets(group)
+        except kafka.KafkaError as error:
+            raise BrokerError(f"the offsets of the group {group}: {error!r}") from error
         finally:
             await admin.close()
-        done = {Place(tp.topic, tp.partition): known.offset for tp, known in told.items()}
-        return any(done.get(place, begin) < end for place, (begin, end) in ends.items())
+        return {Place(tp.topic, tp.partition): known.offset for tp, known in found.items() if known.offset >= 0}
 
     async def configured(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
         """The settings of each topic."""
@@ -138,6 +184,21 @@ class Broker:
             for entry in answer.resources
             if not entry[0]
         }
+
+
+async def check_unchanged(broker: Broker, topology: Topology, counts: Mapping[str, int | None]) -> None:
+    """Whether the sources are what they were at the start. Raises DefinitionError for one that went or that was given partitions."""
+    now = await broker.partitions(counts)
+    problems = [
+        f"topic {name} was deleted while it was read: restore it, or begin anew under a new topology name"
+        if now[name] is None
+        else f"topic {name} had {count} partitions and was given {now[name]} while it was read: customers would be looked for in the wrong "
+        "partition. Move to a new topic (and topology name) with a backfill"
+        for name, count in counts.items()
+        if now[name] != count
+    ]
+    if problems:
+        raise DefinitionError(f"topics of {topology.name}", problems)
 
 
 async def _known(broker: Broker, names: list[str]) -> dict[str, int | None]:

@@ -12,11 +12,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
 from rumbo.config import Settings
+from rumbo.core.instant import Instant
+from rumbo.core.interaction import Interaction
 from rumbo.engine import position as record
 from rumbo.engine.feed import Feed, Place
 from rumbo.engine.partition import Batch, PartitionWorker, Stage
@@ -35,8 +37,18 @@ SAME_FENCE: Final = 5.0
 FENCES: Final = 3
 """Fences within a minute that stop the process."""
 
-Offsets = Callable[[Iterable[Place]], Any]
-"""Asks the broker: (beginning, stable end) of each place, by a coroutine."""
+
+class Asked(Protocol):
+    """What a carrier asks the broker."""
+
+    async def offsets(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
+        """The beginning and the stable end of each place."""
+
+    async def records(self, places: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
+        """(timestamp in ms, CRC-32 of the value) of the record at each offset, where it is still there."""
+
+    async def told(self, group: str) -> set[Place]:
+        """The places of which a group has offsets."""
 
 
 class Carrier:
@@ -46,12 +58,12 @@ class Carrier:
         self,
         stage: Stage,
         settings: Settings,
-        offsets: Offsets,
+        broker: Asked,
         failed: Callable[[BaseException], None],
         make: type[PartitionWorker] = PartitionWorker,
     ) -> None:
         self._make = make
-        self.stage, self.settings, self._offsets, self._failed = stage, settings, offsets, failed
+        self.stage, self.settings, self._broker, self._failed = stage, settings, broker, failed
         self.feed = Feed(stage.lateness, stage.control)
         self.upstream: Callable[[], Awaitable[bool]] | None = None
         """Asks whether a stage before this one has more to bring: then what is read here to the end is not all there is."""
@@ -161,12 +173,20 @@ class Carrier:
         """Positions against what the broker has; a source read for the first time begins where the topology says."""
         topics = (*self.stage.lateness, *([self.stage.control] if self.stage.control else ()))
         places = [Place(topic, number) for number in owned for topic in topics]
-        bounds: Mapping[Place, tuple[int, int]] = await self._offsets(places)
+        bounds = await self._broker.offsets(places)
+        await self._check_records(places, bounds)
+        fresh = any(not self.workers[number].position.sources for number in owned)
+        told = await self._broker.told(self.stage.topology.name) if fresh else set()
         for number in owned:
             worker = self.workers[number]
             position = worker.position
-            position.definition = self.stage.topology.fingerprint
+            self._check_definition(position)
             new = [topic for topic in topics if topic not in position.sources]
+            if not position.sources and any(Place(topic, number) in told for topic in self.stage.lateness):
+                raise record.PositionError(
+                    f"{self.stage.changelog}, partition {number}, holds no position, and the group {self.stage.topology.name} has offsets: "
+                    "the changelog was lost, and the state with it. Restore it; or, to begin anew, take a new topology name or delete the group"
+                )
             for topic in topics:
                 begin, end = bounds[Place(topic, number)]
                 if topic in new:
@@ -179,6 +199,23 @@ class Carrier:
                 self.feed.offer(number, Batch(topic, 0, 0, (), position.sources[topic].next >= end))
             if new:
                 await worker.note()  # what was chosen at a first start is never chosen again
+
+    def _check_definition(self, position: record.Position) -> None:
+        ours = {journey.id: journey.version for journey in self.stage.topology.journeys}
+        record.not_older(position.versions, ours)
+        position.definition, position.versions = self.stage.topology.fingerprint, ours
+
+    async def _check_records(self, places: list[Place], bounds: Mapping[Place, tuple[int, int]]) -> None:
+        """A topic that was made again and has grown past the position looks like itself but for its records."""
+        noted = {place: self.workers[place.partition].position.sources.get(place.topic) for place in places}
+        known = {place: each for place, each in noted.items() if each is not None}
+        kept = {
+            place: each.last_offset
+            for place, each in known.items()
+            if bounds[place][0] <= each.last_offset < bounds[place][1]
+        }
+        for place, found in (await self._broker.records(kept)).items():
+            record.same_record(place.topic, known[place], found)
 
     async def revoke(self) -> None:
         """Give everything back: what is under way has a while to finish, then it is abandoned to the successor's fence."""
@@ -204,12 +241,20 @@ class Carrier:
 
     def offered(self, place: Place, batch: Batch, stable: int | None) -> None:
         """Something was fetched."""
+        if batch.records and len(self.stage.lateness) > 1:
+            batch = batch._replace(head=self._head(batch))
         self.feed.offer(place.partition, batch)
         worker = self.workers.get(place.partition)
         if worker is not None and batch.end == batch.begin and place.topic in worker.caught_up:
             worker.caught_up[place.topic] = batch.caught_up
         if stable is not None:
             self._lags[place] = max(stable - batch.end, 0)
+
+    def _head(self, batch: Batch) -> Instant:
+        """The time of the first event, by which several sources take turns; a record that is none counts by its own timestamp."""
+        read = self.stage.readers.get(batch.topic)
+        found = read(batch.records[0]) if read is not None else None
+        return found.at if isinstance(found, Interaction) else int(batch.records[0].timestamp) * 1000
 
     async def ask_ends(self) -> None:
         """Tell control records that wait where their sources end now; first of all, that nothing more comes from upstream."""
@@ -218,7 +263,7 @@ class Carrier:
             return
         for number in list(self.feed.asking):
             epoch, places = self.feed.epoch, self.feed.sources(number)
-            bounds: Mapping[Place, tuple[int, int]] = await self._offsets(places)
+            bounds = await self._broker.offsets(places)
             if epoch == self.feed.epoch:
                 self.feed.answered(number, {place: end for place, (_, end) in bounds.items()})
 

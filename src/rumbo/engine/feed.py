@@ -6,7 +6,7 @@ Pure bookkeeping between the fetching thread and the partitions; it reads no top
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rumbo.engine.partition import Batch
 
@@ -73,9 +73,9 @@ class Feed:
         if number in self._owned and batch.end > batch.begin:
             waiting = self._waiting.get(place)
             if waiting is not None:
-                batch = Batch(
-                    batch.topic, waiting.begin, batch.end, [*waiting.records, *batch.records], batch.caught_up
-                )
+                records = [*waiting.records, *batch.records]
+                head = waiting.head if waiting.records else batch.head
+                batch = Batch(batch.topic, waiting.begin, batch.end, records, batch.caught_up, head)
             self._waiting[place] = batch
 
     def thin(self, few: int) -> list[Place]:
@@ -143,6 +143,5 @@ class Feed:
 
 
 def _head(batch: Batch) -> tuple[int, str]:
-    """When a batch begins, by its first record's timestamp."""
-    first: Any = batch.records[0] if batch.records else None
-    return (first.timestamp if first is not None else -1, batch.topic)
+    """When a batch begins, by the time of its first event; one of markers alone goes first."""
+    return (batch.head if batch.records else -1, batch.topic)

@@ -58,6 +58,8 @@ class Batch(NamedTuple):
     records: Sequence[Any]
     caught_up: bool
     """Whether `end` had reached the last stable offset when it was taken."""
+    head: Instant = 0
+    """The time of its first event."""
 
 
 class GapError(InternalError):
@@ -208,7 +210,7 @@ class PartitionWorker:
         source.next = batch.end
         if records:
             last = records[-1]
-            source.last_timestamp = last.timestamp
+            source.last_offset, source.last_timestamp = last.offset, last.timestamp
             source.last_crc = crc32(last.value or b"")
         self.caught_up[batch.topic] = batch.caught_up
         moved = event_clock(self.position, self.stage.lateness, self.caught_up)

@@ -5,6 +5,7 @@ Pure data and pure checks: what the broker says against what was noted, each dif
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -24,6 +25,7 @@ class SourcePosition(msgspec.Struct, array_like=True):
     last_crc: int = 0
     clock: Instant = 0
     """The largest event time seen (not less the lateness)."""
+    last_offset: int = -1
 
 
 class Position(msgspec.Struct, array_like=True):
@@ -35,6 +37,8 @@ class Position(msgspec.Struct, array_like=True):
     """The partition's clock; it never goes back."""
     definition: str = ""
     """The fingerprint of the definitions that wrote last."""
+    versions: dict[str, str] = {}
+    """The version of each journey that wrote last."""
 
 
 class PositionError(InternalError):
@@ -63,6 +67,31 @@ def load(value: bytes | None) -> Position:
     if found.format > FORMAT:
         raise PositionError("the position record was written by a newer version of Rumbo: run that one")
     return found
+
+
+def not_older(noted: Mapping[str, str], ours: Mapping[str, str]) -> None:
+    """Whether each journey is at least of the version that wrote last. Raises PositionError for a worker left behind by a roll-out."""
+    for journey, version in ours.items():
+        before = noted.get(journey, version)
+        if _parts(version) < _parts(before):
+            raise PositionError(
+                f"journey {journey} is version {version} here, and its state was written by version {before}: run the newer definition; "
+                "to go back on purpose, give the old rules a higher version"
+            )
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def same_record(topic: str, noted: SourcePosition, found: tuple[int, int]) -> None:
+    """Whether the topic still holds the record that was consumed last: (timestamp, CRC-32 of its value). Raises PositionError."""
+    if found != (noted.last_timestamp, noted.last_crc):
+        raise PositionError(
+            f"topic {topic} holds another record at offset {noted.last_offset} than the one that was read there: it was deleted and "
+            "created again, and has grown past the position. Start a new topology name, or remove the app's changelog topic and state "
+            "to begin anew"
+        )
 
 
 def check(topic: str, noted: SourcePosition, *, partitions: int, begin: int, end: int) -> None:

@@ -20,6 +20,7 @@ FINGERPRINTS: Final = {
     "faust.transport.consumer:Consumer.perform_seek": "296e8bdf732e",
     "faust.transport.consumer:Consumer.wait_empty": "2e97a04128b3",
     "faust.transport.consumer:Consumer.commit": "1a58d3f27c0f",
+    "faust.transport.consumer:Consumer.seek_to_committed": "a9c0c63547b6",
     "faust.transport.consumer:Consumer.ack": "30d252cecf67",
     "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._create_worker_consumer": "3ecd715439ef",
     "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread._fetch_records": "81fd472cfa44",

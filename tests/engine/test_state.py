@@ -1,0 +1,160 @@
+"""The state directory and the position record: what is damaged, foreign, newer or ahead is told apart, and nothing is lost."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rumbo.engine import position as record
+from rumbo.engine.position import Position, PositionError, SourcePosition
+from rumbo.engine.store import FORMAT, POSITION_KEY, Memory, Store, StoreError
+
+MINE = "app/profiles/0/4"
+
+
+def due(instant):
+    """A due instant as the index holds it."""
+    return instant.to_bytes(8, "big")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "profiles-0"
+
+
+def filled(folder, count=50):
+    """A closed store with some profiles in it."""
+    store = Store.open(folder, MINE, Memory(8))
+    store.write([(b"p%d" % n, due(0) + b"x" * 100) for n in range(count)], [], count)
+    store.close()
+
+
+def damage(name):
+    """Ways in which disks fail."""
+
+    def first(folder, pattern):
+        return min(folder.glob(pattern))
+
+    def current_gone(folder):
+        (folder / "CURRENT").unlink()
+
+    def current_points_nowhere(folder):
+        (folder / "CURRENT").write_text("MANIFEST-999999\n")
+
+    def manifest_cut(folder):
+        path = first(folder, "MANIFEST-*")
+        path.write_bytes(path.read_bytes()[:20])
+
+    def manifest_flipped(folder):
+        path = first(folder, "MANIFEST-*")
+        path.write_bytes(bytes(byte ^ 0xFF for byte in path.read_bytes()))
+
+    return locals()[name]
+
+
+@pytest.mark.parametrize("kind", ["current_gone", "current_points_nowhere", "manifest_cut", "manifest_flipped"])
+def test_a_corrupt_store_is_put_aside_and_an_empty_one_opened(folder, kind):
+    """Nothing is deleted, and the changelog fills the new one: it says that it has read none of it."""
+    filled(folder)
+    damage(kind)(folder)
+    store = Store.open(folder, MINE, Memory(8))
+    assert store.changelog_next == 0
+    assert list(store.profiles()) == []
+    assert [each.name for each in folder.parent.glob("*.corrupt-*")] == ["profiles-0.corrupt-1"]
+    store.close()
+
+
+def test_a_store_of_another_app_is_refused(folder):
+    """Its state would be taken for ours."""
+    filled(folder)
+    with pytest.raises(StoreError, match=r"holds the state of app/profiles/0/4, not of other/profiles/0/4"):
+        Store.open(folder, "other/profiles/0/4", Memory(8))
+    Store.open(folder, MINE, Memory(8)).close()  # it was given back
+
+
+def test_a_store_that_another_process_holds_is_refused(folder):
+    """Two owners of one directory."""
+    store = Store.open(folder, MINE, Memory(8))
+    with pytest.raises(StoreError, match="in use by another worker"):
+        Store.open(folder, MINE, Memory(8))
+    store.close()
+
+
+def test_a_store_of_a_newer_format_is_refused(folder):
+    """With one sentence, and it stays as it is."""
+    store = Store.open(folder, MINE, Memory(8))
+    store.write([(b"mformat", (FORMAT + 1).to_bytes(4, "big"))], [], 7)
+    store.close()
+    with pytest.raises(StoreError, match="newer version of Rumbo"):
+        Store.open(folder, MINE, Memory(8))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 5), st.integers(0, 5)), max_size=30))
+def test_the_timer_index_is_what_the_profiles_say(tmp_path_factory, writes):
+    """Whatever is written, by the engine or from the changelog: due in order, up to the instant and no further."""
+    folder = tmp_path_factory.mktemp("store") / "profiles-0"
+    store, want = Store.open(folder, MINE, Memory(8)), {}
+    for at, (name, first, second) in enumerate(writes, 1):
+        key, old = b"p" + name.encode(), want.get(name, 0)
+        if at % 2:
+            store.write([(key, due(first))], [(due(old), due(first), name.encode())], at)
+            want[name] = first
+        else:
+            store.apply([(key, due(first)), (key, due(second))], at)
+            want[name] = second
+    for upto in range(6):
+        got = store.due(upto, 100)
+        assert got == sorted((at, name.encode()) for name, at in want.items() if 0 < at <= upto)
+    store.close()
+
+
+def test_the_position_is_written_with_the_profiles_and_read_again(folder):
+    """Old records without the later fields are read as well."""
+    store = Store.open(folder, MINE, Memory(8))
+    noted = Position(sources={"in": SourcePosition(7, 4, 5, 6, 8, 3)}, clock=9, versions={"a": "1.0"})
+    store.write([(POSITION_KEY, record.dump(noted))], [], 1)
+    assert record.load(store.position()) == noted
+    store.close()
+    old = b"\x94\x01\x81\xa2in\x95\x07\x04\x05\x06\x08\x09\xa0"
+    assert record.load(old) == Position(sources={"in": SourcePosition(7, 4, 5, 6, 8)}, clock=9)
+
+
+@pytest.mark.parametrize(
+    ("noted", "given", "says"),
+    [
+        (SourcePosition(5, 4), {"partitions": 8}, "has 8 partitions, and had 4"),
+        (SourcePosition(5, 4), {"end": 4}, "deleted and created again"),
+        (SourcePosition(5, 4), {"begin": 6, "end": 9}, "deleted before they were read"),
+    ],
+)
+def test_a_topic_that_does_not_fit_its_position_is_refused(noted, given, says):
+    """Each with its cure."""
+    with pytest.raises(PositionError, match=says):
+        record.check("in", noted, **{"partitions": 4, "begin": 0, "end": 5, **given})
+
+
+def test_another_record_where_the_last_one_was_is_another_topic():
+    """One that was created again and has grown past the position."""
+    noted = SourcePosition(5, 4, last_timestamp=100, last_crc=7, last_offset=4)
+    record.same_record("in", noted, (100, 7))
+    with pytest.raises(PositionError, match="has grown past the position"):
+        record.same_record("in", noted, (100, 8))
+
+
+@given(st.tuples(st.integers(0, 20), st.integers(0, 20)), st.tuples(st.integers(0, 20), st.integers(0, 20)))
+def test_an_older_definition_than_wrote_last_is_refused(before, now):
+    """1.10 is newer than 1.9."""
+    ours, noted = {"a": "{}.{}".format(*now)}, {"a": "{}.{}".format(*before), "gone": "9.9"}
+    if now >= before:
+        record.not_older(noted, ours)
+    else:
+        with pytest.raises(PositionError, match="run the newer definition"):
+            record.not_older(noted, ours)
+
+
+@pytest.mark.parametrize("value", [b"", b"\xc1", b"\x92\x63\x80", b"not a position"])
+def test_a_position_that_cannot_be_read_is_refused(value):
+    """A damaged one, and one of a newer format."""
+    with pytest.raises(PositionError, match="newer version"):
+        record.load(value)
