@@ -3,8 +3,11 @@ PYTHON ?= $(firstword $(foreach name,python3.12 python3.11 python3.13 python3,$(
 BIN := .venv/bin
 READY := .venv/.ready
 
+KILLS ?= 300
+SEEDS ?= 100000
+
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format schemas bench chaos lock clean
+.PHONY: help env demo test check format schemas bench chaos simulate-faults mutants lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,8 +44,14 @@ schemas: env ## write schemas/ from the types
 bench: env ## the benchmark job against plain Faust, in a few minutes
 	@$(BIN)/python -m benchmarks.runner
 
-chaos: env ## the long fault runs on a real Kafka
-	@$(BIN)/python -m pytest -q -m chaos tests/chaos
+chaos: env ## kill -9 at random instants on a real Kafka, KILLS times (300), resumable; appends to tests/chaos/RESULTS.md
+	@$(BIN)/python -m tests.chaos --kills $(KILLS)
+
+simulate-faults: env ## the engine on a broker in memory under seeded faults, SEEDS schedules (100000)
+	@$(BIN)/python -m tests.simulator --seeds $(SEEDS)
+
+mutants: env ## plant each known fault in the engine and see it caught
+	@$(BIN)/python -m tests.simulator.mutants
 
 lock: ## pin every dependency with its hashes (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import faust
@@ -67,6 +68,9 @@ class BatchSchema(faust.Schema):
 class BatchThread(driver.AIOKafkaConsumerThread):
     """The fetching thread: read committed, explicit positions, records by the partition."""
 
+    sought: Mapping[Any, int] = MappingProxyType({})
+    """Where the present assignment began to read."""
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         made = super()._create_worker_consumer(transport)
         made._isolation_level = "read_committed"  # noqa: SLF001  Faust's driver sets it only in its own mode; read when started
@@ -99,14 +103,23 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         except KafkaError:
             if assignment.active and self.consumer.flow_active:
                 raise
+            self._read_again(consumer, owned)
             return []  # of the next assignment, which nobody has told its positions yet ("no offset")
         if not assignment.active:
+            self._read_again(consumer, owned)
             return []
         return [
             (owned[tp], before[tp], state.position, found.get(tp, []), state.lso)
             for tp, state in ready.items()
             if state.has_valid_position
         ]
+
+    def _read_again(self, consumer: Any, owned: Iterable[Any]) -> None:
+        """A fetch that outlived its assignment may have taken records of the next one: go back to where that was told to begin."""
+        assigned, sought = consumer.assignment(), self.sought
+        for tp in owned:
+            if tp in assigned and tp in sought:
+                consumer.seek(tp, sought[tp])
 
     async def _records(
         self, consumer: Any, ready: Mapping[Any, Any], limit: int, timeout: float
@@ -129,9 +142,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     async def _seek_all(self, positions: Mapping[Place, int]) -> None:
         consumer = self._ensure_consumer()
         assigned = consumer.assignment()
-        for place, offset in positions.items():
-            if TopicPartition(*place) in assigned:
-                consumer.seek(TopicPartition(*place), offset)
+        self.sought = {TopicPartition(*place): offset for place, offset in positions.items()}
+        for tp, offset in self.sought.items():
+            if tp in assigned:
+                consumer.seek(tp, offset)
 
     async def commit_offsets(self, positions: Mapping[Place, int]) -> None:
         """Tell the group, for lag tools; nothing is read from there."""
