@@ -17,13 +17,16 @@ from unittest.mock import patch
 from aiokafka import errors as kafka
 
 from rumbo.engine import partition as partition_module
+from rumbo.engine import position as record
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.clock import AHEAD
+from rumbo.engine.feed import Place
 from rumbo.engine.partition import PartitionWorker
-from rumbo.engine.transaction import Committed, PartitionProducer
+from rumbo.engine.transaction import Committed, IndefiniteError, PartitionProducer
 from rumbo.engine.transport import BatchThread
 from tests.simulator import world as world_module
 from tests.simulator.broker import ChangelogConsumer, Cluster
+from tests.simulator.process import FAULTS, TOPOLOGY
 
 Planted = Callable[[], AbstractContextManager[Any]]
 
@@ -34,7 +37,7 @@ def outputs_outside_the_transaction() -> Iterator[None]:
     produce = Cluster.produce
 
     def planted(self: Cluster, name: str, epoch: int, place: tuple[str, int], rows: list[Any]) -> int:
-        if place[0] in world_module.TOPOLOGY.outputs.decisions and name != "shop":
+        if place[0] in TOPOLOGY.outputs.decisions and name != "shop":
             offsets = [self.logs[place].append(row, 0) for row in rows]
             return offsets[0]
         return produce(self, name, epoch, place, rows)
@@ -129,7 +132,7 @@ def end_sent_again_after_silence() -> Iterator[None]:
             return None
 
     often = {"error": 0.08, "crash": 0.02}  # half a batch shows only where its other half fails
-    with patch.object(PartitionProducer, "_ask", planted), patch.dict(world_module.FAULTS, often):
+    with patch.object(PartitionProducer, "_ask", planted), patch.dict(FAULTS, often):
         yield
 
 
@@ -142,7 +145,7 @@ def epoch_used_again_after_a_timeout() -> Iterator[None]:
         everything = [(topic, number, list(rows)) for topic, number, rows in groups]
         try:
             return await commit(self, everything)
-        except world_module.transaction_module.IndefiniteError:
+        except IndefiniteError:
             self._producer._begun = False
             return Committed({(topic, number): self.__dict__.get("_seen", 0) for topic, number, _ in everything}, {})
 
@@ -174,7 +177,7 @@ def stable_offset_read_before_the_fence() -> Iterator[None]:
         await self._recover(owned, stores)
         await asyncio.gather(*(self._producer(number, producers) for number in owned))
         for number in owned:
-            found = world_module.carrier_module.record.load(stores[number].position())
+            found = record.load(stores[number].position())
             self.workers[number] = self._make(self.stage, number, stores[number], producers[number], found)
         await self._check(owned)
 
@@ -201,7 +204,7 @@ def group_offsets_taken_for_the_position() -> Iterator[None]:
 
     def positions(self: Carrier) -> dict[Any, int]:
         return {
-            world_module.Place(topic, number): max(source.next - 3, 0)
+            Place(topic, number): max(source.next - 3, 0)
             for number, worker in self.workers.items()
             for topic, source in worker.position.sources.items()
         }

@@ -9,7 +9,7 @@ import pytest
 from tests.simulator.mutants import PLANTED, caught_by
 from tests.simulator.world import play
 
-SEEDS = 25
+SEEDS = 15
 POINTS = {
     "agent", "after_poll", "after_step", "after_produce", "before_end", "end_sent", "after_end", "before_ack", "in_init",
     "in_recovery", "in_revoke", "init: request", "init: reply", "produce: request", "produce: reply", "produce: request: lost",

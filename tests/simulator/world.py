@@ -17,215 +17,24 @@ import tempfile
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import structlog
-from aiokafka.structs import TopicPartition
 
 from benchmarks.generate import murmur2
-from rumbo.config import settings
-from rumbo.core import profile as profiles
-from rumbo.core.profile import DUE_BYTES
 from rumbo.engine import carrier as carrier_module
 from rumbo.engine import partition as partition_module
 from rumbo.engine import recovery as recovery_module
 from rumbo.engine import transaction as transaction_module
-from rumbo.engine.carrier import Carrier
-from rumbo.engine.failpoint import Failpoints
-from rumbo.engine.feed import Place
-from rumbo.engine.stages import Counts, stages
-from rumbo.engine.store import Store
-from rumbo.engine.transport import BatchConsumer, BatchThread
-from rumbo.intake import Record
-from rumbo.local import Local
-from rumbo.observe.metrics import Metrics
-from rumbo.topology import load
-from tests.simulator.broker import EPOCH_MS, ChangelogConsumer, Cluster, Producer, SourceConsumer
+from rumbo.engine.store import POSITION_KEY
+from tests.simulator.broker import EPOCH_MS, ChangelogConsumer, Cluster, Producer
 from tests.simulator.clock import VirtualLoop
+from tests.simulator.oracle import END, check, end_of_time
+from tests.simulator.process import PARTITIONS, SOURCE, STAGE, TOPOLOGY, Process
 
-PARTITIONS = 2
 CHAOS_SECONDS = 12.0
 END_SECONDS = 400.0
-END = "2026-03-01T00:00:00Z"
-FAULTS = {"crash": 0.004, "error": 0.006, "slow": 0.05}
-TOPOLOGY = load(Path(__file__).parent / "topology")
-SOURCE = TOPOLOGY.sources[0].topic
-SHARED = Metrics()
-[(STAGE, _)] = stages(TOPOLOGY, Counts(PARTITIONS, 0), SHARED, Failpoints())
-
-
-class Died(BaseException):
-    """The process is gone, here and now."""
-
-
-class Points(Failpoints):
-    """The engine's named places, at each of which a process may die."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    def reached(self, name: str) -> None:
-        """Perhaps die."""
-        self._process.passed(name)
-
-
-class Process:
-    """One worker process: the engine's own parts on one disk."""
-
-    def __init__(self, world: World, name: str, folder: Path) -> None:
-        self.world, self.name, self.folder = world, name, folder
-        self.cluster, self.random = world.cluster, world.random
-        self.dead = self.frozen = False
-        self.thawed = asyncio.Event()
-        self.tasks: list[asyncio.Task[Any]] = []
-        self.stores: list[Store] = []
-        self.wanted: tuple[int, list[int]] = (0, [])
-        self.news = asyncio.Event()
-        given = settings(
-            {},
-            broker="127.0.0.1:1",
-            state_dir=folder,
-            session_timeout=6,
-            rebalance_timeout=4,
-            max_batch=40,
-            cache_mib=8,
-        )
-        self.carrier = Carrier(STAGE._replace(failpoints=Points(self)), given, self, self.failed)
-        self.carrier._connection = {"process": self}
-        opened = self.carrier._open
-
-        def keep(number: int) -> Store:
-            self.stores.append(opened(number))
-            return self.stores[-1]
-
-        self.carrier._open = keep
-        self.source = SourceConsumer(self)
-        self.consumer = self._transport()
-
-    def _transport(self) -> Any:
-        consumer, thread = object.__new__(BatchConsumer), object.__new__(BatchThread)
-        values = {
-            "flow_active": False, "can_resume_flow": asyncio.Event(), "_thread": thread, "carriers": (self.carrier,),
-            "callback": self._hand_over, "app": SimpleNamespace(consumer_generation_id=1), "_stopped": asyncio.Event(),
-            "wait": lambda event: event.wait(),
-        }  # fmt: skip
-        consumer.__dict__.update(values)
-        thread.__dict__.update(
-            consumer=consumer,
-            _ensure_consumer=lambda: self.source,
-            call_thread=lambda function, *given: function(*given),
-        )
-        return consumer
-
-    async def _hand_over(self, message: Any) -> None:
-        await self.net("agent")
-        self.carrier.submit(message.number, message.batch, message.epoch)
-
-    # What goes wrong --------------------------------------------------------------------------------------------------
-
-    def chance(self, point: str) -> bool:
-        """Whether the rare thing happens here."""
-        self.world.hits[point] += 1
-        return self.world.faults and self.random.random() < FAULTS["error"]
-
-    def passed(self, point: str) -> None:
-        """Pass a place where a process may die."""
-        self.world.hits[point] += 1
-        if self.world.faults and self.random.random() < FAULTS["crash"]:
-            self.crash()
-            raise Died
-
-    async def net(self, point: str, errors: tuple[type[Exception], ...] = ()) -> None:
-        """An await on the network: it takes a while, and much may come between."""
-        if self.dead:
-            raise asyncio.CancelledError
-        self.passed(point)
-        await asyncio.sleep(
-            self.random.uniform(0.01, 1.0) if self.world.faults and self.random.random() < FAULTS["slow"] else 0.0005
-        )
-        while self.frozen:
-            await self.thawed.wait()
-        if self.dead:
-            raise asyncio.CancelledError
-        if errors and self.chance(point + ": lost"):
-            raise self.random.choice(errors)
-
-    def crash(self) -> None:
-        """kill -9: what is on disk stays, nothing else happens any more."""
-        if self.dead:
-            return
-        self.dead = True
-        self.world.counts["crashes"] += 1
-        for store in self.stores:
-            store.close()
-        for task in [*self.tasks, *self.carrier._tasks.values()]:
-            task.cancel()
-        self.world.gone(self)
-
-    def failed(self, error: BaseException) -> None:
-        """The engine asks to stop the process."""
-        if isinstance(error, Died) or self.dead:
-            return
-        self.world.said.append(f"{self.name}: {error!r}")
-        self.crash()
-
-    # What the engine asks -----------------------------------------------------------------------------------------------
-
-    async def offsets(self, places: Any) -> dict[Place, tuple[int, int]]:
-        """As the broker answers."""
-        await self.net("offsets")
-        return {place: (0, self.cluster.logs[tuple(place)].stable) for place in places}
-
-    async def records(self, places: Any) -> dict[Place, tuple[int, int]]:
-        """Not asked for here: topics are not made again."""
-        _ = places
-        return {}
-
-    async def told(self, group: str) -> set[Place]:
-        """No courtesy is kept."""
-        _ = group
-        return set()
-
-    # The group ----------------------------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Join, and fetch."""
-        fetcher = SimpleNamespace(_stopped=asyncio.Event())
-        self.tasks = [asyncio.ensure_future(self._member()), asyncio.ensure_future(self._drain(fetcher))]
-
-    async def _drain(self, fetcher: Any) -> None:
-        try:
-            await BatchConsumer._drain(self.consumer, fetcher, self.carrier)
-        except Exception as error:  # noqa: BLE001  as the transport's: whatever it is, the process ends
-            self.failed(error)
-
-    async def _member(self) -> None:
-        done = 0
-        while True:
-            await self.news.wait()
-            self.news.clear()
-            generation, numbers = self.wanted
-            if generation == done:
-                continue
-            try:
-                self.consumer.flow_active = False
-                self.consumer.can_resume_flow.clear()
-                await self.carrier.revoke()
-                topics = (SOURCE, TOPOLOGY.outputs.control)
-                self.source.assigned([TopicPartition(topic, number) for number in numbers for topic in topics])
-                await self.carrier.assign(numbers)
-                if self.wanted[0] != generation:
-                    continue
-                await BatchConsumer.seek_to_committed(self.consumer)
-                self.consumer.flow_active = True
-                self.consumer.can_resume_flow.set()
-                done = generation
-            except Exception as error:  # noqa: BLE001  as the recovery service
-                if self.wanted[0] == generation:
-                    self.failed(error)
-                    return
 
 
 class World:
@@ -270,7 +79,7 @@ class World:
 
     async def produce(self) -> None:
         """Interactions of a few customers, in order; markers and aborted records between them."""
-        at, cluster, chance = EPOCH_MS, self.cluster, self.random
+        at, cluster, chance = EPOCH_MS - 30 * 86_400_000, self.cluster, self.random
         for number in range(chance.randrange(60, 140)):
             customer = f"c{chance.randrange(8)}"
             at += chance.choice((1_000, 60_000, 3_600_000, 20_000_000))
@@ -346,7 +155,7 @@ class World:
         while not self.settled():
             assert loop.time() < END_SECONDS, f"it never came to rest: {self.said[-3:]}; {self.standing()}"
             await asyncio.sleep(0.2)
-        self.check()
+        check(self)
         for process in list(self.processes):
             process.dead = True
             for task in [*process.tasks, *process.carrier._tasks.values()]:
@@ -356,19 +165,23 @@ class World:
         await asyncio.sleep(0)
 
     def settled(self) -> bool:
-        """Every partition is owned, read to its end, and its clock has come to the end."""
-        owned = {
-            n: w
+        """Everyone has what the last rebalance gave; and what is committed has come to the end, in every partition."""
+        given = all(
+            process.wanted[0] == self.generation
+            and process.carrier.recovered.is_set()
+            and sorted(process.carrier.workers) == process.wanted[1]
+            and all(task.done() for task in process.carrier._tasks.values())
             for process in self.processes
-            for n, w in process.carrier.workers.items()
-            if process.carrier.recovered.is_set()
-        }
-        end = profiles_end()
-        return len(owned) == PARTITIONS and all(
-            worker.position.clock >= end
-            and not process_busy(self, number)
-            and worker.position.sources[SOURCE].next >= self.cluster.logs[SOURCE, number].stable
-            for number, worker in owned.items()
+        )
+        return given and len(self.processes) > 0 and all(self._at_the_end(number) for number in range(PARTITIONS))
+
+    def _at_the_end(self, number: int) -> bool:
+        rows = self.cluster.logs[STAGE.changelog, number].read(0, 100_000, committed=True)[0]
+        last = next((row.value for row in reversed(rows) if row.key == POSITION_KEY), None)
+        position = carrier_module.record.load(last)
+        return (
+            position.clock >= end_of_time()
+            and position.sources[SOURCE].next >= self.cluster.logs[SOURCE, number].stable
         )
 
     def standing(self) -> str:
@@ -381,66 +194,11 @@ class World:
             for process in self.processes
         )
 
-    def check(self) -> None:
-        """The oracle: outputs, dead letters, the state that the changelog alone gives, the state on disk, no open transaction."""
-        expected: Counter[str] = Counter()
-        want: dict[bytes, Any] = {}
-        rejected = 0
-        for number in range(PARTITIONS):
-            local = Local(TOPOLOGY)
-            for row in self.cluster.logs[SOURCE, number].read(0, 10_000, committed=True)[0]:
-                record = Record(SOURCE, number, row.offset, row.timestamp, row.key, row.value)
-                expected.update(decision.id for decision in local.send(record))
-            expected.update(decision.id for decision in local.until(profiles_end()))
-            want |= {
-                name.encode(): profiles.load(profiles.stored(each)[DUE_BYTES:]) for name, each in local.profiles.items()
-            }
-            rejected += sum(count for name, count in local.counts.items() if name.startswith("rejected."))
-        written = Counter(
-            json.loads(row.value)["id"] for topic in TOPOLOGY.outputs.decisions for row in self.committed(topic)
-        )
-        assert not expected - written, f"lost {len(expected - written)}"
-        assert not written.keys() - expected.keys(), f"phantom {len(written.keys() - expected.keys())}"
-        assert written == expected, "twice"
-        assert len(self.committed(f"{SOURCE}.dlq")) == rejected, "dead letters"
-        changelog = {
-            row.key[1:]: profiles.load(row.value[DUE_BYTES:])
-            for row in self.committed(STAGE.changelog)
-            if row.key[:1] == b"p"
-        }
-        assert changelog == want, "the changelog's state"
-        disk = {
-            name: profiles.load(value[DUE_BYTES:])
-            for process in self.processes
-            for worker in process.carrier.workers.values()
-            for name, value in worker.store.profiles()
-        }
-        assert disk == want, "the disk's state"
-        assert all(log.stable == log.end for log in self.cluster.logs.values()), "a transaction hangs"
-        self.counts["decisions"] = len(expected)
-
     def committed(self, topic: str) -> list[Any]:
         """What a reader of committed data sees."""
         return [
             row for n in range(PARTITIONS) for row in self.cluster.logs[topic, n].read(0, 100_000, committed=True)[0]
         ]
-
-
-def profiles_end() -> int:
-    """The instant of the last clock record."""
-    from rumbo.core.instant import parse_instant
-
-    return int(parse_instant(END))
-
-
-def process_busy(world: World, number: int) -> bool:
-    """Whether the owner is in the middle of something."""
-    return any(
-        number in process.carrier.workers and not task.done()
-        for process in world.processes
-        for place, task in process.carrier._tasks.items()
-        if place == number
-    )
 
 
 def play(seed: int) -> World:

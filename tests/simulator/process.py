@@ -1,0 +1,206 @@
+"""A worker process of the simulator: the engine's own transport, carrier, partitions, transactions and stores, on one disk.
+
+It may die, freeze, or lose an answer at every await on the network and at every named point; the seed says where.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.structs import TopicPartition
+
+from rumbo.config import settings
+from rumbo.engine.carrier import Carrier
+from rumbo.engine.failpoint import Failpoints
+from rumbo.engine.feed import Place
+from rumbo.engine.stages import Counts, stages
+from rumbo.engine.store import Store
+from rumbo.engine.transport import BatchConsumer, BatchThread
+from rumbo.observe.metrics import Metrics
+from rumbo.topology import load
+from tests.simulator.broker import SourceConsumer
+
+if TYPE_CHECKING:
+    from tests.simulator.world import World
+
+PARTITIONS = 2
+FAULTS = {"crash": 0.004, "error": 0.006, "slow": 0.05}
+TOPOLOGY = load(Path(__file__).parent / "topology")
+SOURCE = TOPOLOGY.sources[0].topic
+SHARED = Metrics()
+[(STAGE, _)] = stages(TOPOLOGY, Counts(PARTITIONS, 0), SHARED, Failpoints())
+
+
+class Died(BaseException):
+    """The process is gone, here and now."""
+
+
+class Points(Failpoints):
+    """The engine's named places, at each of which a process may die."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def reached(self, name: str) -> None:
+        """Perhaps die."""
+        self._process.passed(name)
+
+
+class Process:
+    """One worker process: the engine's own parts on one disk."""
+
+    def __init__(self, world: World, name: str, folder: Path) -> None:
+        self.world, self.name, self.folder = world, name, folder
+        self.cluster, self.random = world.cluster, world.random
+        self.dead = self.frozen = False
+        self.thawed = asyncio.Event()
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.stores: list[Store] = []
+        self.wanted: tuple[int, list[int]] = (0, [])
+        self.news = asyncio.Event()
+        given = settings(
+            {},
+            broker="127.0.0.1:1",
+            state_dir=folder,
+            session_timeout=6,
+            rebalance_timeout=4,
+            max_batch=40,
+            cache_mib=8,
+        )
+        self.carrier = Carrier(STAGE._replace(failpoints=Points(self)), given, self, self.failed)
+        self.carrier._connection = {"process": self}
+        opened = self.carrier._open
+
+        def keep(number: int) -> Store:
+            self.stores.append(opened(number))
+            return self.stores[-1]
+
+        self.carrier._open = keep
+        self.source = SourceConsumer(self)
+        self.consumer = self._transport()
+
+    def _transport(self) -> Any:
+        consumer, thread = object.__new__(BatchConsumer), object.__new__(BatchThread)
+        values = {
+            "flow_active": False, "can_resume_flow": asyncio.Event(), "_thread": thread, "carriers": (self.carrier,),
+            "callback": self._hand_over, "app": SimpleNamespace(consumer_generation_id=1), "_stopped": asyncio.Event(),
+            "wait": lambda event: event.wait(),
+        }  # fmt: skip
+        consumer.__dict__.update(values)
+        thread.__dict__.update(
+            consumer=consumer,
+            _ensure_consumer=lambda: self.source,
+            call_thread=lambda function, *given: function(*given),
+        )
+        return consumer
+
+    async def _hand_over(self, message: Any) -> None:
+        await self.net("agent")
+        self.carrier.submit(message.number, message.batch, message.epoch)
+
+    # What goes wrong --------------------------------------------------------------------------------------------------
+
+    def chance(self, point: str) -> bool:
+        """Whether the rare thing happens here."""
+        self.world.hits[point] += 1
+        return self.world.faults and self.random.random() < FAULTS["error"]
+
+    def passed(self, point: str) -> None:
+        """Pass a place where a process may die."""
+        self.world.hits[point] += 1
+        if self.world.faults and self.random.random() < FAULTS["crash"]:
+            self.crash()
+            raise Died
+
+    async def net(self, point: str, errors: tuple[type[Exception], ...] = ()) -> None:
+        """An await on the network: it takes a while, and much may come between."""
+        if self.dead:
+            raise asyncio.CancelledError
+        self.passed(point)
+        await asyncio.sleep(
+            self.random.uniform(0.01, 1.0) if self.world.faults and self.random.random() < FAULTS["slow"] else 0.0005
+        )
+        while self.frozen:
+            await self.thawed.wait()
+        if self.dead:
+            raise asyncio.CancelledError
+        if errors and self.chance(point + ": lost"):
+            raise self.random.choice(errors)
+
+    def crash(self) -> None:
+        """kill -9: what is on disk stays, nothing else happens any more."""
+        if self.dead:
+            return
+        self.dead = True
+        self.world.counts["crashes"] += 1
+        for store in self.stores:
+            store.close()
+        for task in [*self.tasks, *self.carrier._tasks.values()]:
+            task.cancel()
+        self.world.gone(self)
+
+    def failed(self, error: BaseException) -> None:
+        """The engine asks to stop the process."""
+        if isinstance(error, Died) or self.dead:
+            return
+        self.world.said.append(f"{self.name}: {error!r}")
+        self.crash()
+
+    # What the engine asks -----------------------------------------------------------------------------------------------
+
+    async def offsets(self, places: Any) -> dict[Place, tuple[int, int]]:
+        """As the broker answers."""
+        await self.net("offsets")
+        return {place: (0, self.cluster.logs[tuple(place)].stable) for place in places}
+
+    async def records(self, places: Any) -> dict[Place, tuple[int, int]]:
+        """Not asked for here: topics are not made again."""
+        _ = places
+        return {}
+
+    async def told(self, group: str) -> set[Place]:
+        """No courtesy is kept."""
+        _ = group
+        return set()
+
+    # The group ----------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Join, and fetch."""
+        fetcher = SimpleNamespace(_stopped=asyncio.Event())
+        self.tasks = [asyncio.ensure_future(self._member()), asyncio.ensure_future(self._drain(fetcher))]
+
+    async def _drain(self, fetcher: Any) -> None:
+        try:
+            await BatchConsumer._drain(self.consumer, fetcher, self.carrier)
+        except Exception as error:  # noqa: BLE001  as the transport's: whatever it is, the process ends
+            self.failed(error)
+
+    async def _member(self) -> None:
+        done = 0
+        while True:
+            await self.news.wait()
+            self.news.clear()
+            generation, numbers = self.wanted
+            if generation == done:
+                continue
+            try:
+                self.consumer.flow_active = False
+                self.consumer.can_resume_flow.clear()
+                await self.carrier.revoke()
+                topics = (SOURCE, TOPOLOGY.outputs.control)
+                self.source.assigned([TopicPartition(topic, number) for number in numbers for topic in topics])
+                await self.carrier.assign(numbers)
+                if self.wanted[0] != generation:
+                    continue
+                await BatchConsumer.seek_to_committed(self.consumer)
+                self.consumer.flow_active = True
+                self.consumer.can_resume_flow.set()
+                done = generation
+            except Exception as error:  # noqa: BLE001  as the recovery service
+                if self.wanted[0] == generation:
+                    self.failed(error)
+                    return
