@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from aiokafka import errors as kafka
 
-from rumbo.engine import partition as partition_module
+from rumbo.core.program import Program
 from rumbo.engine import position as record
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.clock import AHEAD
@@ -212,7 +212,7 @@ def group_offsets_taken_for_the_position() -> Iterator[None]:
     with (
         patch.object(Carrier, "positions", positions),
         patch.object(PartitionWorker, "_continues", _everything),
-        patch.object(partition_module.Program, "advance", _without_ring(partition_module.Program.advance)),
+        patch.object(Program, "advance", _without_ring(Program.advance)),
     ):
         yield
 

@@ -78,7 +78,7 @@ class Process:
             self.stores.append(opened(number))
             return self.stores[-1]
 
-        self.carrier._open = keep
+        self.carrier.__dict__["_open"] = keep
         self.source = SourceConsumer(self)
         self.consumer = self._transport()
 

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import aiokafka
 import structlog
 
 from benchmarks.generate import murmur2
 from rumbo.engine import carrier as carrier_module
 from rumbo.engine import partition as partition_module
-from rumbo.engine import recovery as recovery_module
-from rumbo.engine import transaction as transaction_module
+from rumbo.engine import position as record
 from rumbo.engine.store import POSITION_KEY
 from tests.simulator.broker import EPOCH_MS, ChangelogConsumer, Cluster, Producer
 from tests.simulator.clock import VirtualLoop
@@ -178,7 +178,7 @@ class World:
     def _at_the_end(self, number: int) -> bool:
         rows = self.cluster.logs[STAGE.changelog, number].read(0, 100_000, committed=True)[0]
         last = next((row.value for row in reversed(rows) if row.key == POSITION_KEY), None)
-        position = carrier_module.record.load(last)
+        position = record.load(last)
         return (
             position.clock >= end_of_time()
             and position.sources[SOURCE].next >= self.cluster.logs[SOURCE, number].stable
@@ -220,8 +220,8 @@ def play(seed: int) -> World:
     try:
         loop.set_exception_handler(lambda *_: None)
         with (
-            patch.object(transaction_module.aiokafka, "AIOKafkaProducer", Producer),
-            patch.object(recovery_module.aiokafka, "AIOKafkaConsumer", ChangelogConsumer),
+            patch.object(aiokafka, "AIOKafkaProducer", Producer),
+            patch.object(aiokafka, "AIOKafkaConsumer", ChangelogConsumer),
             patch.object(partition_module, "monotonic", now),
             patch.object(partition_module, "time", lambda: EPOCH_MS / 1000 + now()),
             patch.object(carrier_module, "monotonic", now),
