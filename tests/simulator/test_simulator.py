@@ -35,7 +35,7 @@ def test_a_seed_replays():
     assert play(7).hits == play(7).hits
 
 
-@pytest.mark.parametrize("planted", PLANTED[:3], ids=lambda planted: planted.__name__)
+@pytest.mark.parametrize("planted", [PLANTED[0], PLANTED[2], PLANTED[-1]], ids=lambda planted: planted.__name__)
 def test_a_planted_fault_is_caught(planted):
     """The harness must be able to fail; `make mutants` plants all of them."""
     assert caught_by(planted, 60) is not None

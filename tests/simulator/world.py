@@ -34,7 +34,7 @@ from tests.simulator.oracle import END, check, end_of_time
 from tests.simulator.process import PARTITIONS, SOURCE, STAGE, TOPOLOGY, Process
 
 CHAOS_SECONDS = 12.0
-END_SECONDS = 400.0
+END_SECONDS = 120.0
 
 
 class World:
