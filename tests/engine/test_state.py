@@ -153,6 +153,13 @@ def test_an_older_definition_than_wrote_last_is_refused(before, now):
             record.not_older(noted, ours)
 
 
+@pytest.mark.parametrize(("one", "other"), [("1", "1.0"), ("1.0.0", "1.0"), ("0", "0.0")])
+def test_versions_of_different_length_are_the_same(one, other):
+    """Neither is older."""
+    record.not_older({"a": one}, {"a": other})
+    record.not_older({"a": other}, {"a": one})
+
+
 @pytest.mark.parametrize("value", [b"", b"\xc1", b"\x92\x63\x80", b"not a position"])
 def test_a_position_that_cannot_be_read_is_refused(value):
     """A damaged one, and one of a newer format."""

@@ -21,7 +21,7 @@ from rumbo.engine.store import Store
 from rumbo.engine.transport import BatchConsumer, BatchThread
 from rumbo.observe.metrics import Metrics
 from rumbo.topology import load
-from tests.simulator.broker import SourceConsumer
+from tests.simulator.clients import SourceConsumer
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
@@ -30,8 +30,7 @@ PARTITIONS = 2
 FAULTS = {"crash": 0.004, "error": 0.006, "slow": 0.05}
 TOPOLOGY = load(Path(__file__).parent / "topology")
 SOURCE = TOPOLOGY.sources[0].topic
-SHARED = Metrics()
-[(STAGE, _)] = stages(TOPOLOGY, Counts(PARTITIONS, 0), SHARED, Failpoints())
+[(STAGE, _)] = stages(TOPOLOGY, Counts(PARTITIONS, 0), Metrics(), Failpoints())
 
 
 class Died(BaseException):
@@ -148,6 +147,13 @@ class Process:
             return
         self.world.said.append(f"{self.name}: {error!r}")
         self.crash()
+
+    def told_early(self) -> None:
+        """What the group would be told now, before a commit has its end, must be committed already."""
+        for place, at in self.carrier.positions().items():
+            position = self.world.committed_position(place.partition)
+            if place.topic in position.sources and at > position.sources[place.topic].next:
+                self.world.counts["told early"] += 1
 
     # What the engine asks -----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from tests.simulator.mutants import PLANTED, caught_by
+from tests.simulator.mutants import caught_by
+from tests.simulator.planted import PLANTED
 from tests.simulator.world import play
 
 SEEDS = 15

@@ -27,8 +27,10 @@ from benchmarks.generate import murmur2
 from rumbo.engine import carrier as carrier_module
 from rumbo.engine import partition as partition_module
 from rumbo.engine import position as record
+from rumbo.engine.position import Position
 from rumbo.engine.store import POSITION_KEY
-from tests.simulator.broker import EPOCH_MS, ChangelogConsumer, Cluster, Producer
+from tests.simulator.broker import EPOCH_MS, Cluster
+from tests.simulator.clients import ChangelogConsumer, Producer
 from tests.simulator.clock import VirtualLoop
 from tests.simulator.oracle import END, check, end_of_time
 from tests.simulator.process import PARTITIONS, SOURCE, STAGE, TOPOLOGY, Process
@@ -176,13 +178,15 @@ class World:
         return given and len(self.processes) > 0 and all(self._at_the_end(number) for number in range(PARTITIONS))
 
     def _at_the_end(self, number: int) -> bool:
-        rows = self.cluster.logs[STAGE.changelog, number].read(0, 100_000, committed=True)[0]
-        last = next((row.value for row in reversed(rows) if row.key == POSITION_KEY), None)
-        position = record.load(last)
+        position = self.committed_position(number)
         return (
             position.clock >= end_of_time()
             and position.sources[SOURCE].next >= self.cluster.logs[SOURCE, number].stable
         )
+
+    def committed_position(self, number: int) -> Position:
+        """The position that the changelog holds."""
+        return record.load(self.cluster.logs[STAGE.changelog, number].last(POSITION_KEY))
 
     def standing(self) -> str:
         """Where everyone is, for one who has to find out."""

@@ -73,7 +73,7 @@ class Worker:
         """A carrier a stage, the deciding one first."""
         count, raw = await check_topics(broker, self.topology), raw_of(self.topology)
         self._counts = await broker.partitions([source.topic for source in self.topology.sources])
-        counts = Counts(count, (await broker.partitions(raw))[raw[0]] or 0 if raw else 0)
+        counts = Counts(count, self._counts[raw[0]] or 0 if raw else 0)
         found = stages(self.topology, counts, self.metrics, Failpoints(self.settings.failpoint))
         return tuple(Carrier(stage, self.settings, broker, self._fail, make) for stage, make in found)
 

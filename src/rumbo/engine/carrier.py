@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
@@ -20,9 +20,9 @@ from rumbo.config import Settings
 from rumbo.core.instant import Instant
 from rumbo.core.interaction import Interaction
 from rumbo.engine import position as record
+from rumbo.engine.admission import Asked, admit
 from rumbo.engine.feed import Feed, Place
 from rumbo.engine.partition import Batch, PartitionWorker, Stage
-from rumbo.engine.position import SourcePosition
 from rumbo.engine.recovery import ChangelogReader, StoreAheadError
 from rumbo.engine.standby import Standby
 from rumbo.engine.store import Memory, Store, put_aside
@@ -36,19 +36,6 @@ FENCE_PATIENCE: Final = 10.0
 SAME_FENCE: Final = 5.0
 FENCES: Final = 3
 """Fences within a minute that stop the process."""
-
-
-class Asked(Protocol):
-    """What a carrier asks the broker."""
-
-    async def offsets(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
-        """The beginning and the stable end of each place."""
-
-    async def records(self, places: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
-        """(timestamp in ms, CRC-32 of the value) of the record at each offset, where it is still there."""
-
-    async def told(self, group: str) -> set[Place]:
-        """The places of which a group has offsets."""
 
 
 class Carrier:
@@ -170,52 +157,9 @@ class Carrier:
             await reader.stop()
 
     async def _check(self, owned: list[int]) -> None:
-        """Positions against what the broker has; a source read for the first time begins where the topology says."""
-        topics = (*self.stage.lateness, *([self.stage.control] if self.stage.control else ()))
-        places = [Place(topic, number) for number in owned for topic in topics]
-        bounds = await self._broker.offsets(places)
-        await self._check_records(places, bounds)
-        fresh = any(not self.workers[number].position.sources for number in owned)
-        told = await self._broker.told(self.stage.topology.name) if fresh else set()
-        for number in owned:
-            worker = self.workers[number]
-            position = worker.position
-            self._check_definition(position)
-            new = [topic for topic in topics if topic not in position.sources]
-            if not position.sources and any(Place(topic, number) in told for topic in self.stage.lateness):
-                raise record.PositionError(
-                    f"{self.stage.changelog}, partition {number}, holds no position, and the group {self.stage.topology.name} has offsets: "
-                    "the changelog was lost, and the state with it. Restore it; or, to begin anew, take a new topology name or delete the group"
-                )
-            for topic in topics:
-                begin, end = bounds[Place(topic, number)]
-                if topic in new:
-                    at = begin if self.stage.topology.start == "earliest" or topic not in self.stage.lateness else end
-                    position.sources[topic] = SourcePosition(next=at, partitions=self.stage.partitions)
-                else:
-                    record.check(topic, position.sources[topic], partitions=self.stage.partitions, begin=begin, end=end)
-                if topic in worker.caught_up:
-                    worker.caught_up[topic] = position.sources[topic].next >= end
-                self.feed.offer(number, Batch(topic, 0, 0, (), position.sources[topic].next >= end))
-            if new:
-                await worker.note()  # what was chosen at a first start is never chosen again
-
-    def _check_definition(self, position: record.Position) -> None:
-        ours = {journey.id: journey.version for journey in self.stage.topology.journeys}
-        record.not_older(position.versions, ours)
-        position.definition, position.versions = self.stage.topology.fingerprint, ours
-
-    async def _check_records(self, places: list[Place], bounds: Mapping[Place, tuple[int, int]]) -> None:
-        """A topic that was made again and has grown past the position looks like itself but for its records."""
-        noted = {place: self.workers[place.partition].position.sources.get(place.topic) for place in places}
-        known = {place: each for place, each in noted.items() if each is not None}
-        kept = {
-            place: each.last_offset
-            for place, each in known.items()
-            if bounds[place][0] <= each.last_offset < bounds[place][1]
-        }
-        for place, found in (await self._broker.records(kept)).items():
-            record.same_record(place.topic, known[place], found)
+        reached = await admit(self.stage, [self.workers[number] for number in owned], self._broker)
+        for place, caught_up in reached.items():
+            self.feed.offer(place.partition, Batch(place.topic, 0, 0, (), caught_up))
 
     async def revoke(self) -> None:
         """Give everything back: what is under way has a while to finish, then it is abandoned to the successor's fence."""
@@ -315,11 +259,9 @@ class Carrier:
     # What others ask --------------------------------------------------------------------------------------------------
 
     def positions(self) -> dict[Place, int]:
-        """Where to read on: every source of every partition owned."""
+        """Where to read on: every source of every partition owned, as far as it is committed."""
         return {
-            Place(topic, number): source.next
-            for number, worker in self.workers.items()
-            for topic, source in worker.position.sources.items()
+            Place(topic, number): at for number, worker in self.workers.items() for topic, at in worker.done.items()
         }
 
     def courtesy(self) -> dict[Place, int]:

@@ -99,6 +99,8 @@ class PartitionWorker:
         self._written_at = self._looked_at = 0.0
         self._recent: deque[bool] = deque(maxlen=REJECTS_WATCHED)
         self._touched: dict[str, tuple[Profile, bytes]] = {}
+        self.done = self._reached()
+        """Where each source was read to in what is committed; `position` runs ahead of it while a batch is under way."""
 
     def next_of(self, topic: str) -> int:
         """The consumer position to go on from."""
@@ -299,6 +301,10 @@ class PartitionWorker:
         self.store.write(rows, moves, committed.next_offsets[stage.changelog, number])
         stage.failpoints.reached("before_ack")
         self._touched = {}
+        self.done = self._reached()
+
+    def _reached(self) -> dict[str, int]:
+        return {topic: source.next for topic, source in self.position.sources.items()}
 
     def _committed(self, committed: Committed) -> None:
         now = monotonic()

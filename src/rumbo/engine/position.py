@@ -80,8 +80,12 @@ def not_older(noted: Mapping[str, str], ours: Mapping[str, str]) -> None:
             )
 
 
-def _parts(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+def _parts(version: str) -> list[int]:
+    """Numbers to compare by: "1" is "1.0"."""
+    parts = [int(part) for part in version.split(".")]
+    while parts and not parts[-1]:
+        parts.pop()
+    return parts
 
 
 def same_record(topic: str, noted: SourcePosition, found: tuple[int, int]) -> None:

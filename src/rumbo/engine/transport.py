@@ -103,9 +103,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         except KafkaError:
             if assignment.active and self.consumer.flow_active:
                 raise
-            self._read_again(consumer, owned)
-            return []  # of the next assignment, which nobody has told its positions yet ("no offset")
-        if not assignment.active:
+            found = None  # of the next assignment, which nobody has told its positions yet ("no offset")
+        if found is None or not assignment.active:
             self._read_again(consumer, owned)
             return []
         return [
@@ -116,10 +115,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
     def _read_again(self, consumer: Any, owned: Iterable[Any]) -> None:
         """A fetch that outlived its assignment may have taken records of the next one: go back to where that was told to begin."""
-        assigned, sought = consumer.assignment(), self.sought
-        for tp in owned:
-            if tp in assigned and tp in sought:
-                consumer.seek(tp, sought[tp])
+        self._seek(consumer, {tp: self.sought[tp] for tp in owned if tp in self.sought})
 
     async def _records(
         self, consumer: Any, ready: Mapping[Any, Any], limit: int, timeout: float
@@ -140,10 +136,12 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         await self.call_thread(self._seek_all, positions)
 
     async def _seek_all(self, positions: Mapping[Place, int]) -> None:
-        consumer = self._ensure_consumer()
-        assigned = consumer.assignment()
         self.sought = {TopicPartition(*place): offset for place, offset in positions.items()}
-        for tp, offset in self.sought.items():
+        self._seek(self._ensure_consumer(), self.sought)
+
+    def _seek(self, consumer: Any, positions: Mapping[Any, int]) -> None:
+        assigned = consumer.assignment()
+        for tp, offset in positions.items():
             if tp in assigned:
                 consumer.seek(tp, offset)
 

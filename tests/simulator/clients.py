@@ -1,0 +1,210 @@
+"""What our engine holds of aiokafka, on the broker in memory: each answer waits on its process, which may die, freeze or lose it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka import errors as kafka
+from aiokafka.structs import TopicPartition
+
+from tests.simulator.broker import LOG_APPEND_TIME, Row
+
+
+class Builder:
+    """aiokafka's batch builder."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Any, Any, Any]] = []
+
+    def append(self, *, timestamp: Any, key: Any, value: Any, headers: Any) -> object:
+        """Take a record."""
+        _ = timestamp
+        self.rows.append((key, value, headers))
+        return self
+
+    def record_count(self) -> int:
+        """How many."""
+        return len(self.rows)
+
+    def close(self) -> None:
+        """No more."""
+
+
+class Producer:
+    """What `engine.transaction` holds of aiokafka's producer, its sender and its transaction manager."""
+
+    def __init__(self, *, process: Any, transactional_id: str, **_: Any) -> None:
+        self.process, self.cluster = process, process.cluster
+        self._txn_manager = SimpleNamespace(
+            transactional_id=transactional_id, producer_id=1, producer_epoch=-1, _transition_to=lambda _: None,
+            complete_transaction=self._complete,
+        )  # fmt: skip
+        self.client = SimpleNamespace(close=self._nothing, ready=self._ready, send=self._end)
+        self._sender = SimpleNamespace(
+            sender_task=None, client=self.client, _find_coordinator=self._coordinator, _coordinator_dead=lambda _: None
+        )
+        self._closed, self._begun = False, False
+
+    async def _nothing(self) -> None:
+        """Nothing to close."""
+
+    async def _ready(self, *_: Any, **__: Any) -> bool:
+        return True
+
+    async def _coordinator(self, *_: Any) -> int:
+        await self.process.net("find_coordinator")
+        return 1
+
+    async def start(self) -> None:
+        """InitProducerId."""
+        await self.process.net("init: request")
+        self._txn_manager.producer_epoch = self.cluster.init(self._txn_manager.transactional_id)
+        await self.process.net("init: reply")
+
+    async def begin_transaction(self) -> None:
+        """Local, as aiokafka's."""
+        assert not self._begun
+        self._begun = True
+
+    def _complete(self) -> None:
+        self._begun = False
+
+    def create_batch(self) -> Builder:
+        """An empty batch."""
+        return Builder()
+
+    async def send_batch(self, builder: Builder, topic: str, *, partition: int) -> Any:
+        """Send; a future of its metadata."""
+        return asyncio.ensure_future(self._produce(builder, topic, partition))
+
+    async def _produce(self, builder: Builder, topic: str, partition: int) -> Any:
+        await self.process.net("produce: request", errors=(kafka.KafkaTimeoutError, kafka.MessageSizeTooLargeError))
+        manager, cluster = self._txn_manager, self.cluster
+        rows = [cluster.row(topic, partition, *each) for each in builder.rows]
+        at = cluster.produce(manager.transactional_id, manager.producer_epoch, (topic, partition), rows)
+        await self.process.net("produce: reply", errors=(kafka.KafkaTimeoutError,))
+        return SimpleNamespace(offset=at, timestamp_type=LOG_APPEND_TIME, timestamp=rows[0].timestamp)
+
+    async def abort_transaction(self) -> None:
+        """EndTxn (abort)."""
+        await self.process.net("abort: request")
+        self.cluster.end(self._txn_manager.transactional_id, self._txn_manager.producer_epoch, commit=False)
+        self._begun = False
+        await self.process.net("abort: reply")
+
+    async def _end(self, *_: Any, **__: Any) -> Any:
+        manager, cluster = self._txn_manager, self.cluster
+        name, epoch = manager.transactional_id, manager.producer_epoch
+        if self.process.chance("end: late"):  # the request is under way for long; nobody knows what becomes of it
+            delay = self.process.random.uniform(0.001, 0.2)
+            asyncio.get_running_loop().call_later(delay, cluster.end, name, epoch)
+            raise kafka.RequestTimedOutError
+        await self.process.net("end: request", errors=(kafka.RequestTimedOutError,))
+        self.process.told_early()
+        code = cluster.end(name, epoch)
+        await self.process.net("end: reply", errors=(kafka.RequestTimedOutError,))
+        return SimpleNamespace(error_code=code)
+
+
+class ChangelogConsumer:
+    """What `engine.recovery` holds of aiokafka's consumer."""
+
+    def __init__(self, *, process: Any, isolation_level: str, **_: Any) -> None:
+        self.process, self.committed, self._at = process, isolation_level == "read_committed", dict[Any, int]()
+
+    async def start(self) -> None:
+        """Connect."""
+        await self.process.net("changelog: connect")
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        """These partitions."""
+        self._at = dict.fromkeys(places, 0)
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Compaction takes no offsets away."""
+        await self.process.net("changelog: beginnings")
+        return dict.fromkeys(places, 0)
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """By the isolation level."""
+        await self.process.net("changelog: ends")
+        logs = {place: self.process.cluster.logs[tuple(place)] for place in places}
+        return {place: log.stable if self.committed else log.end for place, log in logs.items()}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        """Go there."""
+        self._at[place] = offset
+
+    async def getmany(self, *places: TopicPartition, timeout_ms: int, max_records: int) -> dict[Any, list[Row]]:
+        """Records by partition; few at a time, so that much can happen between."""
+        found = {}
+        for place in places or tuple(self._at):
+            await self.process.net("changelog: fetch")
+            limit = min(max_records, self.process.random.randrange(1, 40))
+            rows, self._at[place] = self.process.cluster.logs[tuple(place)].read(
+                self._at[place], limit, committed=self.committed
+            )
+            if rows:
+                found[place] = rows
+        if not found:
+            await asyncio.sleep(timeout_ms / 1000)
+        return found
+
+    async def position(self, place: TopicPartition) -> int:
+        """Where the next fetch begins."""
+        return self._at[place]
+
+
+class SourceConsumer:
+    """What `engine.transport`'s fetching thread holds of aiokafka's consumer: an assignment with positions, and a fetcher."""
+
+    def __init__(self, process: Any) -> None:
+        self.process = process
+        self._closed = False
+        self._states: dict[TopicPartition, Any] = {}
+        self._fetcher = SimpleNamespace(
+            fetched_records=self._fetched, _subscriptions=SimpleNamespace(fetch_context=nullcontext)
+        )
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=None))
+
+    def assigned(self, places: list[TopicPartition]) -> None:
+        """A new generation's partitions: their positions are not known."""
+        before = self._subscription.subscription.assignment
+        if before is not None:
+            before.active = False
+        states = {place: SimpleNamespace(position=None, has_valid_position=False, lso=None) for place in places}
+        self._states = states
+        self._subscription.subscription.assignment = SimpleNamespace(
+            tps=set(places), active=True, state_value=states.__getitem__
+        )
+
+    def assignment(self) -> set[TopicPartition]:
+        """What is owned."""
+        return set(self._states)
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        """Go there."""
+        state = self._states[place]
+        state.position, state.has_valid_position = offset, True
+
+    async def _fetched(self, places: list[TopicPartition], timeout: float, max_records: int) -> dict[Any, list[Row]]:
+        found, states = {}, self._states
+        for place in places:
+            await self.process.net("source: fetch")
+            state, log = states.get(place), self.process.cluster.logs[tuple(place)]
+            if state is None or not state.has_valid_position or self._states is not states:
+                continue  # of another assignment
+            limit = min(max_records, self.process.random.randrange(1, 12))
+            rows, state.position = log.read(state.position, limit, committed=True)
+            state.lso = log.stable
+            if rows:
+                found[place] = rows
+        if not found and timeout:
+            await asyncio.sleep(timeout)
+        return found

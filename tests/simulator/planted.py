@@ -1,0 +1,283 @@
+"""Faults planted in the engine on purpose, one a function: while its block lasts, the engine has it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from time import time
+from typing import Any
+from unittest.mock import patch
+
+from aiokafka import errors as kafka
+
+from rumbo.core.program import Program
+from rumbo.engine import position as record
+from rumbo.engine.carrier import Carrier
+from rumbo.engine.clock import AHEAD
+from rumbo.engine.feed import Place
+from rumbo.engine.partition import PartitionWorker
+from rumbo.engine.transaction import Committed, IndefiniteError, PartitionProducer
+from rumbo.engine.transport import BatchThread
+from tests.simulator.broker import Cluster
+from tests.simulator.clients import ChangelogConsumer
+from tests.simulator.process import FAULTS, TOPOLOGY
+
+Planted = Callable[[], AbstractContextManager[Any]]
+
+
+@contextmanager
+def outputs_outside_the_transaction() -> Iterator[None]:
+    """What downstream reads is written at once, whatever becomes of the batch."""
+    produce = Cluster.produce
+
+    def planted(self: Cluster, name: str, epoch: int, place: tuple[str, int], rows: list[Any]) -> int:
+        if place[0] in TOPOLOGY.outputs.decisions and name != "shop":
+            offsets = [self.logs[place].append(row, 0) for row in rows]
+            return offsets[0]
+        return produce(self, name, epoch, place, rows)
+
+    with patch.object(Cluster, "produce", planted):
+        yield
+
+
+@contextmanager
+def store_written_before_the_commit() -> Iterator[None]:
+    """The disk is ahead of the changelog when the commit fails."""
+    commit = PartitionProducer.commit
+    workers: dict[PartitionProducer, PartitionWorker] = {}
+    begin = PartitionWorker.__init__
+
+    def remember(self: PartitionWorker, *given: Any) -> None:
+        begin(self, *given)
+        workers[self.producer] = self
+
+    async def planted(self: PartitionProducer, groups: Any) -> Committed:
+        everything = [(topic, number, list(rows)) for topic, number, rows in groups]
+        worker = workers[self]
+        rows = next(rows for topic, _, rows in everything if topic == worker.stage.changelog)
+        worker.store.write([(key, value) for key, value, _ in rows], [], worker.store.changelog_next)
+        return await commit(self, everything)
+
+    with patch.object(PartitionWorker, "__init__", remember), patch.object(PartitionProducer, "commit", planted):
+        yield
+
+
+@contextmanager
+def producer_not_fenced_on_assignment() -> Iterator[None]:
+    """A new owner goes on under the old one's epoch."""
+
+    def planted(self: Cluster, name: str) -> int:
+        return self.producers.setdefault(name, 1)
+
+    with patch.object(Cluster, "init", planted):
+        yield
+
+
+@contextmanager
+def recovery_reads_uncommitted() -> Iterator[None]:
+    """What an aborted transaction wrote becomes state."""
+    begin = ChangelogConsumer.__init__
+
+    def planted(self: ChangelogConsumer, **given: Any) -> None:
+        begin(self, **{**given, "isolation_level": "read_uncommitted"})
+
+    with patch.object(ChangelogConsumer, "__init__", planted):
+        yield
+
+
+@contextmanager
+def recovery_stops_at_the_last_record() -> Iterator[None]:
+    """One record short of the stable offset, as if markers were none."""
+    ends = ChangelogConsumer.end_offsets
+
+    async def planted(self: ChangelogConsumer, places: Any) -> Any:
+        return {place: max(end - 2, 0) for place, end in (await ends(self, places)).items()}
+
+    with patch.object(ChangelogConsumer, "end_offsets", planted):
+        yield
+
+
+@contextmanager
+def failed_produce_not_seen() -> Iterator[None]:
+    """A batch is committed without what the broker refused."""
+
+    async def planted(self: PartitionProducer, sent: Any) -> Committed:
+        after: dict[tuple[str, int], int] = {}
+        for topic, number, count, future in sent:
+            try:
+                after[topic, number] = (await future).offset + count
+            except kafka.KafkaError:
+                after.setdefault((topic, number), 0)
+        return Committed(after, {})
+
+    with patch.object(PartitionProducer, "_check", planted):
+        yield
+
+
+@contextmanager
+def end_sent_again_after_silence() -> Iterator[None]:
+    """The first request may come late, and commit half of the next batch."""
+
+    async def planted(self: PartitionProducer, sender: Any, node: int, request: Any) -> Any:
+        _ = self
+        try:
+            return await sender.client.send(node, request)
+        except kafka.RequestTimedOutError:
+            return None
+
+    often = {"error": 0.08, "crash": 0.02}  # half a batch shows only where its other half fails
+    with patch.object(PartitionProducer, "_ask", planted), patch.dict(FAULTS, often):
+        yield
+
+
+@contextmanager
+def epoch_used_again_after_a_timeout() -> Iterator[None]:
+    """An unanswered commit is taken for done, and the same producer goes on."""
+    commit = PartitionProducer.commit
+
+    async def planted(self: PartitionProducer, groups: Any) -> Committed:
+        everything = [(topic, number, list(rows)) for topic, number, rows in groups]
+        try:
+            return await commit(self, everything)
+        except IndefiniteError:
+            self._producer._begun = False
+            return Committed({(topic, number): 0 for topic, number, _ in everything}, {})
+
+    with patch.object(PartitionProducer, "commit", planted):
+        yield
+
+
+@contextmanager
+def batch_ends_from_record_offsets() -> Iterator[None]:
+    """Markers take offsets too: the next batch begins after a gap that is none."""
+    take = BatchThread._take
+
+    async def planted(self: BatchThread, *given: Any) -> Any:
+        taken = await take(self, *given)
+        return [
+            (place, begin, rows[-1].offset + 1 if rows else begin, rows, stable)
+            for place, begin, _, rows, stable in taken
+        ]
+
+    with patch.object(BatchThread, "_take", planted):
+        yield
+
+
+@contextmanager
+def stable_offset_read_before_the_fence() -> Iterator[None]:
+    """The predecessor's last commit comes after the question and before the fence."""
+
+    async def planted(self: Carrier, owned: list[int], producers: Any, stores: Any) -> None:
+        await self._recover(owned, stores)
+        await asyncio.gather(*(self._producer(number, producers) for number in owned))
+        for number in owned:
+            found = record.load(stores[number].position())
+            self.workers[number] = self._make(self.stage, number, stores[number], producers[number], found)
+        await self._check(owned)
+
+    with patch.object(Carrier, "_take_over", planted):
+        yield
+
+
+@contextmanager
+def timers_by_the_wall_during_a_backlog() -> Iterator[None]:
+    """What is due by the wall's time fires before the events that would have stopped it were read."""
+    advance = PartitionWorker._advance
+
+    def planted(self: PartitionWorker, batch: Any, records: Any, clock: int) -> None:
+        advance(self, batch, records, clock)
+        self.position.clock = max(self.position.clock, int(time() * 1_000_000) + AHEAD)
+
+    with patch.object(PartitionWorker, "_advance", planted):
+        yield
+
+
+@contextmanager
+def group_offsets_taken_for_the_position() -> Iterator[None]:
+    """Sources sought to where the group was told, a batch behind the state; and what was read before is let through."""
+
+    def positions(self: Carrier) -> dict[Any, int]:
+        return {
+            Place(topic, number): max(source.next - 3, 0)
+            for number, worker in self.workers.items()
+            for topic, source in worker.position.sources.items()
+        }
+
+    with (
+        patch.object(Carrier, "positions", positions),
+        patch.object(PartitionWorker, "_continues", _everything),
+        patch.object(Program, "advance", _without_ring(Program.advance)),
+    ):
+        yield
+
+
+def _everything(self: PartitionWorker, batch: Any) -> Any:
+    """No look at where the batch begins."""
+    _ = self
+    return batch.records
+
+
+def _without_ring(advance: Any) -> Any:
+    """Step without the memory of ids: it would hide a double read."""
+
+    def planted(self: Any, profile: Any, event: Any) -> Any:
+        profile.ring = b""
+        return advance(self, profile, event)
+
+    return planted
+
+
+@contextmanager
+def gap_let_through() -> Iterator[None]:
+    """A fetch that skips records is not noticed."""
+    take = BatchThread._take
+
+    async def skipping(self: BatchThread, *given: Any) -> Any:
+        taken = await take(self, *given)
+        chance = self._ensure_consumer().process.random
+        return [
+            (place, rows[1].offset, end, rows[1:], stable)
+            if len(rows) > 1 and chance.random() < 0.02
+            else (place, begin, end, rows, stable)
+            for place, begin, end, rows, stable in taken
+        ]
+
+    with (
+        patch.object(BatchThread, "_take", skipping),
+        patch.object(PartitionWorker, "_continues", _everything),
+    ):
+        yield
+
+
+@contextmanager
+def group_told_before_the_commit() -> Iterator[None]:
+    """Whoever asks the group how far the raw topics are read would hear of what a crash takes back."""
+
+    def positions(self: Carrier) -> dict[Any, int]:
+        return {
+            Place(topic, number): source.next
+            for number, worker in self.workers.items()
+            for topic, source in worker.position.sources.items()
+        }
+
+    with patch.object(Carrier, "positions", positions):
+        yield
+
+
+PLANTED: tuple[Planted, ...] = (
+    outputs_outside_the_transaction,
+    store_written_before_the_commit,
+    producer_not_fenced_on_assignment,
+    group_offsets_taken_for_the_position,
+    recovery_stops_at_the_last_record,
+    recovery_reads_uncommitted,
+    epoch_used_again_after_a_timeout,
+    failed_produce_not_seen,
+    end_sent_again_after_silence,
+    gap_let_through,
+    batch_ends_from_record_offsets,
+    stable_offset_read_before_the_fence,
+    group_told_before_the_commit,
+    timers_by_the_wall_during_a_backlog,
+)
