@@ -21,7 +21,7 @@ _unavailable: list[str] = []
 
 
 def pytest_collection_modifyitems(items):
-    """Quick tests first; chaos runs only when asked for by name."""
+    """Quick tests first."""
     items.sort(key=lambda item: "broker" in item.keywords)
 
 

@@ -39,9 +39,9 @@ class Bench:
             text = path.read_text()
             if path.name == "topology.yaml":
                 text = edit(self._own(text, template))
-            elif path.name == "journey.yaml" and journey is not None:
-                text = journey
-            if path.name in {"topology.yaml", "journey.yaml"} or journey is None:
+            elif journey is not None:  # the template's examples would not fit it
+                text = journey if path.name == "journey.yaml" else ""
+            if text:
                 (self.topology_folder / path.name).write_text(text)
         self.topology: Topology = load(self.topology_folder)
         self.settings = settings({}, broker=bootstrap)

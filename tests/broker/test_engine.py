@@ -13,25 +13,11 @@ from rumbo.core.instant import parse_instant
 from rumbo.demo.history import history
 from rumbo.intake import Record
 from rumbo.local import Local
-from tests.broker.bench import PARTITIONS, ROOT, Bench
+from tests.broker.bench import PARTITIONS, ROOT
 from tests.broker.cluster import free_port
 from tests.intake.poison import POISON, is_rejected
 
 pytestmark = pytest.mark.broker
-
-
-@pytest.fixture
-def world(bootstrap, tmp_path):
-    """Makes benches, and ends their workers whatever happens."""
-    made = []
-
-    def make(template, **options):
-        made.append(Bench(bootstrap, tmp_path, template, **options))
-        return made[-1]
-
-    yield make
-    for bench in made:
-        bench.stop()
 
 
 def partition_of(key: bytes) -> int:

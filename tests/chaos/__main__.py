@@ -32,11 +32,14 @@ BATCH_SECONDS = 2.0
 
 
 def commit() -> str:
-    """The commit under test; work that is not committed is said."""
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
+    """The last commit that changed the product, so that a run goes on over commits of its own rows; work not committed is said."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    return git("log", "-1", "--format=%h", "--", "src") + (
+        "-dirty" if git("status", "--porcelain", "--", "src") else ""
     )
-    return said.stdout.strip()
 
 
 def rows() -> list[dict[str, object]]:
@@ -74,6 +77,7 @@ def play(bootstrap: str, folder: Path, seed: int) -> dict[str, object]:
                 recoveries.append(time.monotonic() - started)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     worker.process.wait(chance.uniform(0, BATCH_SECONDS) ** 2 / BATCH_SECONDS)
+            assert worker.process.poll() is None, f"it ended by itself: {worker.log.read_text()[-300:]}"
             worker.kill()
             if chance.random() < 0.3:
                 disk = f"disk-{number}"
@@ -81,13 +85,14 @@ def play(bootstrap: str, folder: Path, seed: int) -> dict[str, object]:
         last.until(lambda: done(bench, last, EVENTS))
         began = time.monotonic()
         assert last.end(10) == 0
+        stopped = time.monotonic() - began
         expected = fold(bench, records)
         assert_same(bench, expected, last.state)
     finally:
         bench.stop()
     return {
         "kills": len(parts), "events": EVENTS, "decisions": len(expected.ids), "keys": len(expected.local.profiles),
-        "recoveries": [round(each, 2) for each in recoveries], "sigterm": round(time.monotonic() - began, 2),
+        "recoveries": [round(each, 2) for each in recoveries], "sigterm": round(stopped, 2),
     }  # fmt: skip
 
 
