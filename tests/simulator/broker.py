@@ -6,6 +6,7 @@ transaction and fences it, a reader of committed data sees up to the last stable
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from typing import Any, NamedTuple
 
@@ -92,11 +93,12 @@ class Cluster:
         self.logs: dict[tuple[str, int], Log] = defaultdict(Log)
         self.producers: dict[str, int] = {}  # transactional id -> epoch
         self.ongoing: dict[str, tuple[int, set[tuple[str, int]]]] = {}
+        self.prepared: set[int] = set()  # transactions whose commit is answered, and whose markers are still to come
         self._transactions = 0
 
     def init(self, name: str) -> int:
         """A new epoch; the predecessor's open transaction is aborted."""
-        self._finish(name, commit=False)
+        self._finish(name)
         self.producers[name] = self.producers.get(name, 0) + 1
         return self.producers[name]
 
@@ -121,8 +123,20 @@ class Cluster:
         self._finish(name, commit=commit)
         return 0
 
-    def _finish(self, name: str, *, commit: bool) -> None:
+    def prepare(self, name: str, delay: float) -> None:
+        """A commit that is answered now; its markers come a while later, and no end of it can be another."""
+        transaction, _ = self.ongoing[name]
+        self.prepared.add(transaction)
+
+        def markers() -> None:
+            if name in self.ongoing and self.ongoing[name][0] == transaction:
+                self._finish(name)
+
+        asyncio.get_running_loop().call_later(delay, markers)
+
+    def _finish(self, name: str, *, commit: bool = False) -> None:
         transaction, places = self.ongoing.pop(name, (0, set()))
+        commit = commit or transaction in self.prepared
         for place in places:
             log = self.logs[place]
             del log.open[transaction]

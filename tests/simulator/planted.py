@@ -21,7 +21,7 @@ from rumbo.engine.transaction import Committed, IndefiniteError, PartitionProduc
 from rumbo.engine.transport import BatchThread
 from tests.simulator.broker import Cluster
 from tests.simulator.clients import ChangelogConsumer
-from tests.simulator.process import FAULTS, TOPOLOGY
+from tests.simulator.process import FAULTS, TOPOLOGY, Process
 
 Planted = Callable[[], AbstractContextManager[Any]]
 
@@ -197,19 +197,25 @@ def timers_by_the_wall_during_a_backlog() -> Iterator[None]:
 def group_offsets_taken_for_the_position() -> Iterator[None]:
     """Sources sought to where the group was told, a batch behind the state; and what was read before is let through."""
 
-    def positions(self: Carrier) -> dict[Any, int]:
-        return {
-            Place(topic, number): max(source.next - 3, 0)
-            for number, worker in self.workers.items()
-            for topic, source in worker.position.sources.items()
-        }
-
     with (
-        patch.object(Carrier, "positions", positions),
+        patch.object(Carrier, "positions", _positions(behind=3)),
         patch.object(PartitionWorker, "_continues", _everything),
         patch.object(Program, "advance", _without_ring(Program.advance)),
     ):
         yield
+
+
+def _positions(behind: int) -> Any:
+    """Where the partitions stand in memory, or so many offsets before."""
+
+    def positions(self: Carrier) -> dict[Any, int]:
+        return {
+            Place(topic, number): max(source.next - behind, 0)
+            for number, worker in self.workers.items()
+            for topic, source in worker.position.sources.items()
+        }
+
+    return positions
 
 
 def _everything(self: PartitionWorker, batch: Any) -> Any:
@@ -254,14 +260,42 @@ def gap_let_through() -> Iterator[None]:
 def group_told_before_the_commit() -> Iterator[None]:
     """Whoever asks the group how far the raw topics are read would hear of what a crash takes back."""
 
-    def positions(self: Carrier) -> dict[Any, int]:
-        return {
-            Place(topic, number): source.next
-            for number, worker in self.workers.items()
-            for topic, source in worker.position.sources.items()
-        }
+    with patch.object(Carrier, "positions", _positions(behind=0)):
+        yield
 
-    with patch.object(Carrier, "positions", positions):
+
+@contextmanager
+def stable_end_taken_for_the_end() -> Iterator[None]:
+    """A clock record passes what is committed and has no markers yet."""
+
+    async def written(self: Process, places: Any) -> dict[Place, int]:
+        return {place: end for place, (_, end) in (await self.offsets(places)).items()}
+
+    with patch.object(Process, "written", written):
+        yield
+
+
+@contextmanager
+def overdue_timers_forgotten() -> Iterator[None]:
+    """A new owner waits for the next record before it fires what its predecessor's clock had made due."""
+    begin = PartitionWorker.__init__
+
+    def planted(self: PartitionWorker, *given: Any) -> None:
+        begin(self, *given)
+        self._owed = False
+
+    with patch.object(PartitionWorker, "__init__", planted):
+        yield
+
+
+@contextmanager
+def cut_off_fetch_not_read_again() -> Iterator[None]:
+    """A fetch that outlives its assignment swallows the first records of the next one."""
+
+    async def planted(self: BatchThread, places: Any) -> None:
+        _ = self, places
+
+    with patch.object(BatchThread, "read_again", planted):
         yield
 
 
@@ -279,5 +313,8 @@ PLANTED: tuple[Planted, ...] = (
     batch_ends_from_record_offsets,
     stable_offset_read_before_the_fence,
     group_told_before_the_commit,
+    stable_end_taken_for_the_end,
+    overdue_timers_forgotten,
+    cut_off_fetch_not_read_again,
     timers_by_the_wall_during_a_backlog,
 )

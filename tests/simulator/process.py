@@ -162,6 +162,11 @@ class Process:
         await self.net("offsets")
         return {place: (0, self.cluster.logs[tuple(place)].stable) for place in places}
 
+    async def written(self, places: Any) -> dict[Place, int]:
+        """With what no reader of committed data sees yet."""
+        await self.net("written")
+        return {place: self.cluster.logs[tuple(place)].end for place in places}
+
     async def records(self, places: Any) -> dict[Place, tuple[int, int]]:
         """Not asked for here: topics are not made again."""
         _ = places

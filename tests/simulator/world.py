@@ -36,6 +36,8 @@ from tests.simulator.oracle import END, check, end_of_time
 from tests.simulator.process import PARTITIONS, SOURCE, STAGE, TOPOLOGY, Process
 
 CHAOS_SECONDS = 12.0
+LAST = 4
+"""So many records come when the trouble is over."""
 END_SECONDS = 120.0
 
 
@@ -51,6 +53,7 @@ class World:
         self.faults, self.generation, self.made = True, 0, 0
         self.processes: list[Process] = []
         self.events = 0
+        self.troubled = asyncio.Event()
 
     # Members ------------------------------------------------------------------------------------------------------------
 
@@ -82,7 +85,8 @@ class World:
     async def produce(self) -> None:
         """Interactions of a few customers, in order; markers and aborted records between them."""
         at, cluster, chance = EPOCH_MS - 30 * 86_400_000, self.cluster, self.random
-        for number in range(chance.randrange(60, 140)):
+        count = chance.randrange(60, 140)
+        for number in range(count):
             customer = f"c{chance.randrange(8)}"
             at += chance.choice((1_000, 60_000, 3_600_000, 20_000_000))
             event = {
@@ -92,7 +96,12 @@ class World:
             value = b"{broken" if chance.random() < 0.02 else json.dumps(event).encode()
             partition = murmur2(customer.encode()) % PARTITIONS
             row = cluster.row(SOURCE, partition, customer.encode(), value)
-            if chance.random() < 0.2:
+            if (
+                number > count - LAST
+            ):  # committed and answered, and its markers still to come when the clock record is written
+                cluster.produce("shop", cluster.init("shop"), (SOURCE, partition), [row])
+                cluster.prepare("shop", chance.uniform(0.1, 0.6))
+            elif chance.random() < 0.2:
                 epoch = cluster.init("shop")
                 cluster.produce("shop", epoch, (SOURCE, partition), [row])
                 if chance.random() < 0.5:
@@ -104,7 +113,9 @@ class World:
             else:
                 cluster.logs[SOURCE, partition].append(row, 0)
             self.events += 1
-            if chance.random() < 0.3:
+            if number == count - LAST:
+                await self.troubled.wait()
+            elif chance.random() < 0.3:
                 await asyncio.sleep(chance.random() * 0.3)
 
     async def trouble(self) -> None:
@@ -127,6 +138,8 @@ class World:
                     if topic == STAGE.changelog:
                         log.compact()
 
+        self.troubled.set()
+
     async def freeze(self, victim: Process) -> None:
         """A zombie: it hears nothing, its partitions are given away, and it wakes in the middle of what it was doing."""
         self.counts["freezes"] += 1
@@ -147,12 +160,13 @@ class World:
         self.join()
         self.join()
         await asyncio.gather(self.produce(), self.trouble())
-        self.faults = False
-        self.rebalance()
         said = json.dumps({"type": "clock", "at": END}).encode()
         for number in range(PARTITIONS):
             control = TOPOLOGY.outputs.control
             self.cluster.logs[control, number].append(self.cluster.row(control, number, None, said), 0)
+        await self._die_once_more()
+        self.faults = False
+        self.rebalance()
         loop = asyncio.get_running_loop()
         while not self.settled():
             assert loop.time() < END_SECONDS, f"it never came to rest: {self.said[-3:]}; {self.standing()}"
@@ -166,6 +180,13 @@ class World:
                 store.close()
         await asyncio.sleep(0)
 
+    async def _die_once_more(self) -> None:
+        """Somewhere between the clock record and what it makes due."""
+        await asyncio.sleep(self.random.uniform(0, 1.2))
+        for process in list(self.processes):
+            if self.random.random() < 0.5:
+                process.crash()
+
     def settled(self) -> bool:
         """Everyone has what the last rebalance gave; and what is committed has come to the end, in every partition."""
         given = all(
@@ -173,15 +194,18 @@ class World:
             and process.carrier.recovered.is_set()
             and sorted(process.carrier.workers) == process.wanted[1]
             and all(task.done() for task in process.carrier._tasks.values())
+            and not any(worker.has_to_look() for worker in process.carrier.workers.values())
             for process in self.processes
         )
-        return given and len(self.processes) > 0 and all(self._at_the_end(number) for number in range(PARTITIONS))
+        owned = sorted(number for process in self.processes for number in process.carrier.workers)
+        return (
+            given and owned == list(range(PARTITIONS)) and all(self._at_the_end(number) for number in range(PARTITIONS))
+        )
 
     def _at_the_end(self, number: int) -> bool:
         position = self.committed_position(number)
         return (
-            position.clock >= end_of_time()
-            and position.sources[SOURCE].next >= self.cluster.logs[SOURCE, number].stable
+            position.clock >= end_of_time() and position.sources[SOURCE].next >= self.cluster.logs[SOURCE, number].end
         )
 
     def committed_position(self, number: int) -> Position:

@@ -21,6 +21,9 @@ class Asked(Protocol):
     async def offsets(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
         """The beginning and the stable end of each place."""
 
+    async def written(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The end of each place, with what is written and not yet to be read."""
+
     async def records(self, places: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
         """(timestamp in ms, CRC-32 of the value) of the record at each offset, where it is still there."""
 

@@ -71,10 +71,11 @@ class Broker:
     def __init__(self, connection: Mapping[str, Any]) -> None:
         self._connection = dict(connection)
         self._consumer = self._new_consumer()
+        self._uncommitted = self._new_consumer("read_uncommitted")
 
-    def _new_consumer(self) -> Any:
+    def _new_consumer(self, isolation: str = "read_committed") -> Any:
         return aiokafka.AIOKafkaConsumer(
-            **self._connection, group_id=None, isolation_level="read_committed", enable_auto_commit=False,
+            **self._connection, group_id=None, isolation_level=isolation, enable_auto_commit=False,
             auto_offset_reset="none", fetch_max_wait_ms=50,
         )  # fmt: skip
 
@@ -82,7 +83,7 @@ class Broker:
         """Connect. Raises BrokerError with the cure."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self._consumer.start()
+                await asyncio.gather(self._consumer.start(), self._uncommitted.start())
         except (kafka.KafkaError, TimeoutError, OSError) as error:
             await self.stop()
             servers = self._connection["bootstrap_servers"]
@@ -93,6 +94,7 @@ class Broker:
     async def stop(self) -> None:
         """Disconnect."""
         await self._consumer.stop()
+        await self._uncommitted.stop()
 
     async def partitions(self, topics: Iterable[str]) -> dict[str, int | None]:
         """How many partitions each topic has; None where there is no such topic."""
@@ -110,6 +112,19 @@ class Broker:
         except kafka.KafkaError as error:
             raise BrokerError(f"offsets of {sorted({place.topic for place in by_tp.values()})}: {error!r}") from error
         return {place: (begins[tp], ends[tp]) for tp, place in by_tp.items()}
+
+    async def written(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The end of each place, with what is written and not yet to be read.
+
+        A commit is answered before its markers are in the log: for a moment what is committed lies after the stable end.
+        """
+        by_tp = {TopicPartition(*place): place for place in places}
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                ends = await self._uncommitted.end_offsets(list(by_tp))
+        except (kafka.KafkaError, TimeoutError) as error:
+            raise BrokerError(f"ends of {sorted({place.topic for place in by_tp.values()})}: {error!r}") from error
+        return {place: ends[tp] for tp, place in by_tp.items()}
 
     async def records(self, places: Mapping[Place, int]) -> dict[Place, tuple[int, int]]:
         """(timestamp in ms, CRC-32 of the value) of the record at each of these offsets; not there where it was compacted away."""
@@ -146,8 +161,8 @@ class Broker:
         counts = await self.partitions(topics)
         done = await self._told(group)
         places = [Place(topic, number) for topic, count in counts.items() for number in range(count or 0)]
-        ends = await self.offsets(places)
-        return any(done.get(place, begin) < end for place, (begin, end) in ends.items())
+        ends = await self.written(places)
+        return any(done.get(place, 0) < end for place, end in ends.items())
 
     async def told(self, group: str) -> set[Place]:
         """The places of which a group has offsets."""

@@ -207,9 +207,9 @@ class Carrier:
             return
         for number in list(self.feed.asking):
             epoch, places = self.feed.epoch, self.feed.sources(number)
-            bounds = await self._broker.offsets(places)
+            ends = await self._broker.written(places)
             if epoch == self.feed.epoch:
-                self.feed.answered(number, {place: end for place, (_, end) in bounds.items()})
+                self.feed.answered(number, ends)
 
     def submit(self, number: int, batch: Batch, epoch: int) -> None:
         """One batch for one partition; one at a time."""

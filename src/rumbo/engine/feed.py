@@ -116,7 +116,7 @@ class Feed:
         return all(self._reached.get(place, 0) >= end for place, end in ends.items())
 
     def answered(self, number: int, ends: Mapping[Place, int]) -> None:
-        """The stable ends of a partition's sources, asked after its control record had come."""
+        """The ends of a partition's sources, with what was not yet to be read, asked after its control record had come."""
         self.asking.discard(number)
         self._ends[number] = dict(ends)
 

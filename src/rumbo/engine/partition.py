@@ -99,6 +99,8 @@ class PartitionWorker:
         self._written_at = self._looked_at = 0.0
         self._recent: deque[bool] = deque(maxlen=REJECTS_WATCHED)
         self._touched: dict[str, tuple[Profile, bytes]] = {}
+        self._owed = True
+        """Whether timers may be overdue: a predecessor may have moved the clock and died before it fired what that made due."""
         self.done = self._reached()
         """Where each source was read to in what is committed; `position` runs ahead of it while a batch is under way."""
 
@@ -234,9 +236,8 @@ class PartitionWorker:
         """Whether a quiet partition has anything to see: the clock of a live topology moves by itself."""
         if self.stage.topology.clock == "live":
             return monotonic() - self._looked_at > LOOK
-        return (
-            all(self.caught_up.values())
-            and event_clock(self.position, self.stage.lateness, self.caught_up) > self.position.clock
+        return all(self.caught_up.values()) and (
+            self._owed or event_clock(self.position, self.stage.lateness, self.caught_up) > self.position.clock
         )
 
     async def idle(self) -> bool:
@@ -278,6 +279,7 @@ class PartitionWorker:
             await self._commit(groups, None)
             self.stage.metrics.timers(len(due))
             fired = True
+        self._owed = False
         return fired
 
     # Committing -------------------------------------------------------------------------------------------------------

@@ -103,19 +103,14 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         except KafkaError:
             if assignment.active and self.consumer.flow_active:
                 raise
-            found = None  # of the next assignment, which nobody has told its positions yet ("no offset")
-        if found is None or not assignment.active:
-            self._read_again(consumer, owned)
+            return []  # of the next assignment, which nobody has told its positions yet ("no offset")
+        if not assignment.active:
             return []
         return [
             (owned[tp], before[tp], state.position, found.get(tp, []), state.lso)
             for tp, state in ready.items()
             if state.has_valid_position
         ]
-
-    def _read_again(self, consumer: Any, owned: Iterable[Any]) -> None:
-        """A fetch that outlived its assignment may have taken records of the next one: go back to where that was told to begin."""
-        self._seek(consumer, {tp: self.sought[tp] for tp in owned if tp in self.sought})
 
     async def _records(
         self, consumer: Any, ready: Mapping[Any, Any], limit: int, timeout: float
@@ -144,6 +139,14 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         for tp, offset in positions.items():
             if tp in assigned:
                 consumer.seek(tp, offset)
+
+    async def read_again(self, places: Iterable[Place]) -> None:
+        """Go back to where the present assignment began, in these places."""
+        await self.call_thread(self._read_again, list(places))
+
+    async def _read_again(self, places: list[Place]) -> None:
+        wanted = {TopicPartition(*place) for place in places}
+        self._seek(self._ensure_consumer(), {tp: at for tp, at in self.sought.items() if tp in wanted})
 
     async def commit_offsets(self, positions: Mapping[Place, int]) -> None:
         """Tell the group, for lag tools; nothing is read from there."""
@@ -190,15 +193,9 @@ class BatchConsumer(driver.Consumer):
                 await self.wait(self.can_resume_flow)
                 continue
             epoch = feed.epoch
-            taken = await self._thread.take(
-                feed.wanted(carrier.limit // 4), carrier.limit, IDLE_SECONDS if feed.idle else BUSY_SECONDS
-            )
-            if epoch != feed.epoch or not self.flow_active:
+            wanted = feed.wanted(carrier.limit // 4)
+            if not await self._fetch(carrier, wanted, IDLE_SECONDS if feed.idle else BUSY_SECONDS, epoch):
                 continue
-            for place, begin, end, records, stable in taken:
-                carrier.offered(
-                    place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable
-                )
             if thin := feed.thin(carrier.limit // 4):
                 await self._gather(carrier, thin, epoch)
             if epoch == feed.epoch and self.flow_active:
@@ -209,12 +206,19 @@ class BatchConsumer(driver.Consumer):
     async def _gather(self, carrier: Carrier, thin: list[Place], epoch: int) -> None:
         """Traffic is thin: a moment later the same transaction carries more."""
         await asyncio.sleep(carrier.settings.max_delay)
-        taken = await self._thread.take(thin, carrier.limit, 0)
-        if epoch == carrier.feed.epoch and self.flow_active:
-            for place, begin, end, records, stable in taken:
-                carrier.offered(
-                    place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable
-                )
+        await self._fetch(carrier, thin, 0, epoch)
+
+    async def _fetch(self, carrier: Carrier, places: list[Place], timeout: float, epoch: int) -> bool:
+        """Fetch and offer; False where the assignment ended meanwhile: what was taken of the next one by then is read again."""
+        taken = await self._thread.take(places, carrier.limit, timeout)
+        if epoch != carrier.feed.epoch or not self.flow_active:
+            await self._thread.read_again(places)
+            return False
+        for place, begin, end, records, stable in taken:
+            carrier.offered(
+                place, Batch(place.topic, begin, end, records, stable is not None and end >= stable), stable
+            )
+        return True
 
     async def _hand_on(self, carrier: Carrier, epoch: int) -> None:
         feed = carrier.feed
