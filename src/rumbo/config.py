@@ -6,16 +6,18 @@ Each field is set by `RUMBO__NAME` (`RUMBO__BROKER`, `RUMBO__STATE_DIR`, …); a
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from rumbo.errors import DefinitionError
+from rumbo.secret import Tokens, read_secret, read_tokens
 
 _PREFIX = "RUMBO__"
-_LOOPBACK = ("localhost", "127.", "[::1]", "::1")
 
 
 class Settings(BaseModel, frozen=True, extra="forbid"):
@@ -41,8 +43,19 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     stall_seconds: float = Field(default=120, ge=5)
     """A worker that has lag and commits nothing for so long exits."""
     web_host: str = "127.0.0.1"
+    """Where the HTTP port listens. Beyond this machine it needs a token and TLS."""
     web_port: int = Field(default=6066, ge=0, le=65535)
-    """Metrics and health; 0 switches them off."""
+    """Metrics, health and the API; 0 switches them off."""
+    web_token_file: Path | None = None
+    """Who may ask: a line each, `read TOKEN` or `write TOKEN`; only the owner may read the file."""
+    web_cert_file: Path | None = None
+    """The certificate (PEM, with its chain) of the HTTP port."""
+    web_key_file: Path | None = None
+    """Its key (PEM); only the owner may read the file."""
+    web_ca_file: Path | None = None
+    """The CA by which workers know each other's certificates; none: the system's."""
+    web_rate: float = Field(default=100, gt=0)
+    """Requests a second from one address, before it is asked to wait."""
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     username: str | None = None
@@ -57,30 +70,81 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _is_safe(self) -> Settings:
-        away = [each for each in self.broker.split(",") if not each.strip().startswith(_LOOPBACK)]
+        problems = [*self._kafka_problems(), *self._web_problems()]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _kafka_problems(self) -> Iterator[str]:
+        away = [each for each in self.broker.split(",") if not is_loopback(each.strip())]
         if away and not self.security.endswith("ssl") and not self.insecure:
-            raise ValueError(
+            yield (
                 f"broker {away[0]} is not on this machine and security is {self.security}: set RUMBO__SECURITY=sasl_ssl, "
                 "or RUMBO__INSECURE=true to send everything unencrypted"
             )
         if self.security.startswith("sasl") and (self.username is None or self.password_file is None):
-            raise ValueError("SASL needs RUMBO__USERNAME and RUMBO__PASSWORD_FILE")
-        if not self.web_host.startswith(_LOOPBACK) and self.web_port:
-            raise ValueError("web_host must be on this machine: there is no authentication yet on the metrics port")
-        return self
+            yield "SASL needs RUMBO__USERNAME and RUMBO__PASSWORD_FILE"
+        yield from _unreadable(self, {"password_file": read_secret, "ca_file": _authorities})
+
+    def _web_problems(self) -> Iterator[str]:
+        if (self.web_cert_file is None) != (self.web_key_file is None):
+            yield "TLS on the HTTP port needs both RUMBO__WEB_CERT_FILE and RUMBO__WEB_KEY_FILE"
+        if self.web_port and not is_loopback(self.web_host) and not (self.web_token_file and self.web_cert_file):
+            yield (
+                f"RUMBO__WEB_HOST={self.web_host} is beyond this machine: that needs a token (RUMBO__WEB_TOKEN_FILE) and TLS "
+                "(RUMBO__WEB_CERT_FILE, RUMBO__WEB_KEY_FILE); or keep 127.0.0.1"
+            )
+        readers = {"web_token_file": read_tokens, "web_key_file": read_secret}
+        yield from _unreadable(self, {**readers, "web_cert_file": _certificate, "web_ca_file": _authorities})
 
     def connection(self) -> dict[str, Any]:
         """How Kafka clients connect: keyword arguments as aiokafka and kafka-python take them."""
         made: dict[str, Any] = {"bootstrap_servers": self.broker, "security_protocol": self.security.upper()}
-        if self.security.endswith("ssl") and self.security != "plaintext":
-            import ssl
-
+        if self.security.endswith("ssl"):
             made["ssl_context"] = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
         if self.security.startswith("sasl") and self.password_file is not None:
             made["sasl_mechanism"] = self.sasl_mechanism
             made["sasl_plain_username"] = self.username
-            made["sasl_plain_password"] = self.password_file.read_text(encoding="utf-8").strip()
+            made["sasl_plain_password"] = read_secret(self.password_file)
         return made
+
+    def tokens(self) -> Tokens:
+        """Who may ask the HTTP port; empty: nobody needs a token."""
+        return read_tokens(self.web_token_file) if self.web_token_file else Tokens()
+
+
+def is_loopback(place: str) -> bool:
+    """Whether a host, `host:port` or `[v6]:port` is this machine and no other."""
+    host = place[1:].partition("]")[0] if place.startswith("[") else place
+    if host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _unreadable(settings: Settings, readers: Mapping[str, Callable[[Path], object]]) -> Iterator[str]:
+    """What is wrong with the files that are named."""
+    for name, read in readers.items():
+        path = getattr(settings, name)
+        if path is not None:
+            try:
+                read(path)
+            except (ValueError, OSError) as error:
+                yield f"{_PREFIX}{name.upper()}: {error}"
+
+
+def _certificate(path: Path) -> None:
+    if "-----BEGIN CERTIFICATE-----" not in path.read_text(encoding="utf-8"):
+        raise ValueError(f"{path} holds no certificate in PEM")
+
+
+def _authorities(path: Path) -> None:
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except ssl.SSLError:
+        raise ValueError(f"{path} holds no certificate in PEM") from None
 
 
 def settings(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
@@ -93,7 +157,7 @@ def settings(environment: Mapping[str, str] | None = None, **given: Any) -> Sett
     try:
         return Settings(**values)
     except ValidationError as error:
-        said = [_said(each) for each in error.errors()]
+        said = [line for each in error.errors() for line in _said(each).splitlines()]
         raise DefinitionError("settings", said) from None
 
 

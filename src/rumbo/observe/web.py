@@ -1,8 +1,8 @@
-"""Metrics and health over HTTP, on this machine only: `/metrics`, `/livez`, `/readyz`. It serves no data of customers."""
+"""Metrics and health over HTTP: `/metrics`, `/livez`, `/readyz`, behind the guard. It serves no data of customers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from rumbo.config import Settings
 from rumbo.errors import BrokerError
+from rumbo.observe.guard import LINE_BYTES, application, open_to_all, tls
 
 Ready = Callable[[], bool]
 Stalled = Callable[[], str | None]
@@ -22,24 +23,35 @@ class Web:
         self._settings, self._registry = settings, registry
         self._runner: web.AppRunner | None = None
 
-    async def start(self, ready: Ready, stalled: Stalled) -> None:
-        """Serve. Port 0 switches it off. Raises BrokerError where the port is taken."""
+    async def start(self, ready: Ready, stalled: Stalled, routes: Iterable[web.RouteDef] = ()) -> None:
+        """Serve, and what others bring. Port 0 switches it off. Raises BrokerError where the port is taken."""
         if not self._settings.web_port:
             return
-        app = web.Application()
+        app = application(self._settings)
         app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/livez", lambda _: _health(stalled() is None, stalled() or "alive"))
-        app.router.add_get(
-            "/readyz", lambda _: _health(ready(), "ready" if ready() else "no assignment, or recovering")
-        )
-        self._runner = web.AppRunner(app, access_log=None)
+
+        @open_to_all
+        async def livez(_request: web.Request) -> web.Response:
+            why = stalled()
+            return _health(why is None, why or "alive")
+
+        @open_to_all
+        async def readyz(_request: web.Request) -> web.Response:
+            return _health(ready(), "ready" if ready() else "no assignment, or recovering")
+
+        app.router.add_get("/livez", livez)
+        app.router.add_get("/readyz", readyz)
+        app.add_routes(routes)
+        self._runner = web.AppRunner(app, access_log=None, max_line_size=LINE_BYTES)
         await self._runner.setup()
+        host, port = self._settings.web_host, self._settings.web_port
         try:
-            await web.TCPSite(self._runner, self._settings.web_host, self._settings.web_port).start()
+            await web.TCPSite(self._runner, host, port, ssl_context=tls(self._settings)).start()
         except OSError:
             await self.stop()
-            place = f"{self._settings.web_host}:{self._settings.web_port}"
-            raise BrokerError(f"{place} is in use; set RUMBO__WEB_PORT to another port, or to 0 for none") from None
+            raise BrokerError(
+                f"{host}:{port} is in use; set RUMBO__WEB_PORT to another port, or to 0 for none"
+            ) from None
 
     async def stop(self) -> None:
         """Serve no more."""
@@ -51,5 +63,5 @@ class Web:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _health(well: bool, said: str) -> web.Response:  # noqa: FBT001  the answer is the value
+def _health(well: bool, said: str) -> web.Response:  # noqa: FBT001  the answer is the value
     return web.json_response({"status": said}, status=200 if well else 503)
