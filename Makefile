@@ -47,7 +47,7 @@ bench: env ## the benchmark job against plain Faust, in a few minutes
 chaos: env ## kill -9 at random instants on a real Kafka, KILLS times (300), resumable; appends to tests/chaos/RESULTS.md
 	@$(BIN)/python -m tests.chaos --kills $(KILLS)
 
-simulate-faults: env ## the engine on a broker in memory under seeded faults, SEEDS schedules (100000)
+simulate-faults: env ## the engine on a broker in memory under seeded faults, SEEDS schedules (100000), resumable
 	@$(BIN)/python -m tests.simulator --seeds $(SEEDS)
 
 mutants: env ## plant each known fault in the engine and see it caught

@@ -34,7 +34,7 @@ class Log:
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, Row | None, int]] = []  # offset, record (None: a marker), transaction (0: none)
-        self.end = 0
+        self.begin = self.end = 0
         self.open: dict[int, int] = {}  # transaction -> its first offset
         self.aborted: set[int] = set()
 
@@ -62,16 +62,29 @@ class Log:
                 found.append(row)
         return found, max(position, end) if len(found) < limit else position
 
-    def last(self, key: bytes) -> bytes | None:
-        """The value that a reader of committed data ends with, for one key."""
+    def fetch(self, start: int, limit: int, *, committed: bool) -> tuple[list[Row], int]:
+        """As a consumer reads: what retention took away is out of range, and nobody resets. Raises OffsetOutOfRangeError."""
+        if not self.begin <= start <= self.end:
+            raise kafka.OffsetOutOfRangeError({start})
+        return self.read(start, limit, committed=committed)
+
+    def last(self, key: bytes, prepared: set[int]) -> bytes | None:
+        """The value that is committed last for one key; the markers of a *prepared* transaction are still to come."""
         return next(
             (
                 row.value
-                for at, row, transaction in reversed(self.rows)
-                if row is not None and row.key == key and at < self.stable and transaction not in self.aborted
+                for _, row, transaction in reversed(self.rows)
+                if row is not None
+                and row.key == key
+                and transaction not in self.aborted
+                and (transaction not in self.open or transaction in prepared)
             ),
             None,
         )
+
+    def at(self, offset: int) -> Row | None:
+        """The record at an offset, where it is still there."""
+        return next((row for at, row, _ in self.rows if at == offset and at >= self.begin), None)
 
     def compact(self) -> None:
         """Keep the last committed record of each key among what is stable; offsets stay."""
@@ -133,6 +146,10 @@ class Cluster:
                 self._finish(name)
 
         asyncio.get_running_loop().call_later(delay, markers)
+
+    def is_prepared(self, name: str) -> bool:
+        """Whether a commit was answered and its markers are still to come: until then Kafka lets no other transaction begin."""
+        return name in self.ongoing and self.ongoing[name][0] in self.prepared
 
     def _finish(self, name: str, *, commit: bool = False) -> None:
         transaction, places = self.ongoing.pop(name, (0, set()))

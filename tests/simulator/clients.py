@@ -83,6 +83,8 @@ class Producer:
     async def _produce(self, builder: Builder, topic: str, partition: int) -> Any:
         await self.process.net("produce: request", errors=(kafka.KafkaTimeoutError, kafka.MessageSizeTooLargeError))
         manager, cluster = self._txn_manager, self.cluster
+        while cluster.is_prepared(manager.transactional_id):  # CONCURRENT_TRANSACTIONS: aiokafka asks again
+            await asyncio.sleep(0.004)
         rows = [cluster.row(topic, partition, *each) for each in builder.rows]
         at = cluster.produce(manager.transactional_id, manager.producer_epoch, (topic, partition), rows)
         await self.process.net("produce: reply", errors=(kafka.KafkaTimeoutError,))
@@ -104,7 +106,15 @@ class Producer:
             raise kafka.RequestTimedOutError
         await self.process.net("end: request", errors=(kafka.RequestTimedOutError,))
         self.process.told_early()
-        code = cluster.end(name, epoch)
+        if (
+            name in cluster.ongoing
+            and cluster.producers[name] == epoch
+            and self.process.chance("end: markers late", 0.1)
+        ):
+            cluster.prepare(name, self.process.random.uniform(0.001, 0.5))
+            code = 0
+        else:
+            code = cluster.end(name, epoch)
         await self.process.net("end: reply", errors=(kafka.RequestTimedOutError,))
         return SimpleNamespace(error_code=code)
 
@@ -147,7 +157,7 @@ class ChangelogConsumer:
         for place in places or tuple(self._at):
             await self.process.net("changelog: fetch")
             limit = min(max_records, self.process.random.randrange(1, 40))
-            rows, self._at[place] = self.process.cluster.logs[tuple(place)].read(
+            rows, self._at[place] = self.process.cluster.logs[tuple(place)].fetch(
                 self._at[place], limit, committed=self.committed
             )
             if rows:
@@ -201,8 +211,13 @@ class SourceConsumer:
             if state is None or not state.has_valid_position or self._states is not states:
                 continue  # of another assignment
             limit = min(max_records, self.process.random.randrange(1, 12))
-            rows, state.position = log.read(state.position, limit, committed=True)
+            before = state.position
+            rows, state.position = log.fetch(before, limit, committed=True)
             state.lso = log.stable
+            if rows and self.process.chance(
+                "source: fetched twice", 0.05
+            ):  # as around a seek: the same records come again
+                state.position = before
             if rows:
                 found[place] = rows
         if not found and timeout:

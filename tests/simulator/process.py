@@ -9,6 +9,7 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from aiokafka.structs import TopicPartition
 
@@ -102,10 +103,10 @@ class Process:
 
     # What goes wrong --------------------------------------------------------------------------------------------------
 
-    def chance(self, point: str) -> bool:
+    def chance(self, point: str, often: float | None = None) -> bool:
         """Whether the rare thing happens here."""
         self.world.hits[point] += 1
-        return self.world.faults and self.random.random() < FAULTS["error"]
+        return self.world.faults and self.random.random() < (FAULTS["error"] if often is None else often)
 
     def passed(self, point: str) -> None:
         """Pass a place where a process may die."""
@@ -154,13 +155,15 @@ class Process:
             position = self.world.committed_position(place.partition)
             if place.topic in position.sources and at > position.sources[place.topic].next:
                 self.world.counts["told early"] += 1
+        self.world.told |= self.carrier.courtesy().keys()
 
     # What the engine asks -----------------------------------------------------------------------------------------------
 
     async def offsets(self, places: Any) -> dict[Place, tuple[int, int]]:
         """As the broker answers."""
         await self.net("offsets")
-        return {place: (0, self.cluster.logs[tuple(place)].stable) for place in places}
+        logs = {place: self.cluster.logs[tuple(place)] for place in places}
+        return {place: (log.begin, log.stable) for place, log in logs.items()}
 
     async def written(self, places: Any) -> dict[Place, int]:
         """With what no reader of committed data sees yet."""
@@ -168,14 +171,16 @@ class Process:
         return {place: self.cluster.logs[tuple(place)].end for place in places}
 
     async def records(self, places: Any) -> dict[Place, tuple[int, int]]:
-        """Not asked for here: topics are not made again."""
-        _ = places
-        return {}
+        """(timestamp, CRC-32) of what stands there."""
+        await self.net("records")
+        rows = {place: self.cluster.logs[tuple(place)].at(offset) for place, offset in places.items()}
+        return {place: (row.timestamp, crc32(row.value or b"")) for place, row in rows.items() if row is not None}
 
     async def told(self, group: str) -> set[Place]:
-        """No courtesy is kept."""
+        """What anybody has told the group."""
         _ = group
-        return set()
+        await self.net("told")
+        return set(self.world.told)
 
     # The group ----------------------------------------------------------------------------------------------------------
 

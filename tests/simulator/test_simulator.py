@@ -16,6 +16,7 @@ POINTS = {
     "in_recovery", "in_revoke", "init: request", "init: reply", "produce: request", "produce: reply", "produce: request: lost",
     "produce: reply: lost", "end: request", "end: reply", "end: request: lost", "end: reply: lost", "end: late",
     "changelog: ends", "changelog: fetch", "source: fetch", "offsets", "find_coordinator", "abort: request", "abort: reply",
+    "source: fetched twice", "end: markers late", "records", "written", "told",
 }  # fmt: skip
 
 

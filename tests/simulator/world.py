@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import random
 import shutil
 import tempfile
@@ -28,7 +29,7 @@ from rumbo.engine import carrier as carrier_module
 from rumbo.engine import partition as partition_module
 from rumbo.engine import position as record
 from rumbo.engine.position import Position
-from rumbo.engine.store import POSITION_KEY
+from rumbo.engine.store import POSITION_KEY, Memory
 from tests.simulator.broker import EPOCH_MS, Cluster
 from tests.simulator.clients import ChangelogConsumer, Producer
 from tests.simulator.clock import VirtualLoop
@@ -39,6 +40,7 @@ CHAOS_SECONDS = 12.0
 LAST = 4
 """So many records come when the trouble is over."""
 END_SECONDS = 120.0
+MEMORY = "/dev/shm"  # noqa: S108  disks that need no fsync, where the machine has such
 
 
 class World:
@@ -52,6 +54,7 @@ class World:
         self.said: list[str] = []
         self.faults, self.generation, self.made = True, 0, 0
         self.processes: list[Process] = []
+        self.told: set[Any] = set()
         self.events = 0
         self.troubled = asyncio.Event()
 
@@ -123,7 +126,7 @@ class World:
         loop = asyncio.get_running_loop()
         while loop.time() < CHAOS_SECONDS:
             await asyncio.sleep(self.random.uniform(0.05, 1.2))
-            what = self.random.choice(("crash", "freeze", "rebalance", "compact", "join"))
+            what = self.random.choice(("crash", "freeze", "rebalance", "compact", "join", "retain"))
             victim = self.random.choice(self.processes) if self.processes else None
             if what == "crash" and victim is not None:
                 victim.crash()
@@ -133,12 +136,21 @@ class World:
                 self.rebalance()
             elif what == "join" and len(self.processes) < 3:
                 self.join()
+            elif what == "retain":
+                self.retain()
             else:
                 for (topic, _), log in self.cluster.logs.items():
                     if topic == STAGE.changelog:
                         log.compact()
-
         self.troubled.set()
+
+    def retain(self) -> None:
+        """Retention takes from the sources what was read, all of it or some: what a position needs stays."""
+        for number in range(PARTITIONS):
+            read = self.committed_position(number).sources.get(SOURCE)
+            if read is not None:
+                log = self.cluster.logs[SOURCE, number]
+                log.begin = max(log.begin, self.random.randint(0, read.next))
 
     async def freeze(self, victim: Process) -> None:
         """A zombie: it hears nothing, its partitions are given away, and it wakes in the middle of what it was doing."""
@@ -199,7 +211,10 @@ class World:
         )
         owned = sorted(number for process in self.processes for number in process.carrier.workers)
         return (
-            given and owned == list(range(PARTITIONS)) and all(self._at_the_end(number) for number in range(PARTITIONS))
+            given
+            and owned == list(range(PARTITIONS))
+            and all(self._at_the_end(number) for number in range(PARTITIONS))
+            and not any(self.cluster.is_prepared(name) for name in self.cluster.ongoing)
         )
 
     def _at_the_end(self, number: int) -> bool:
@@ -210,7 +225,7 @@ class World:
 
     def committed_position(self, number: int) -> Position:
         """The position that the changelog holds."""
-        return record.load(self.cluster.logs[STAGE.changelog, number].last(POSITION_KEY))
+        return record.load(self.cluster.logs[STAGE.changelog, number].last(POSITION_KEY, self.cluster.prepared))
 
     def standing(self) -> str:
         """Where everyone is, for one who has to find out."""
@@ -229,9 +244,20 @@ class World:
         ]
 
 
+def _one_thread(options: Any) -> Any:
+    """RocksDB starts threads to open a store's files; a schedule opens some forty stores of two files each."""
+
+    def made(self: Memory) -> Any:
+        found = options(self)
+        found.set_max_file_opening_threads(1)
+        return found
+
+    return made
+
+
 def play(seed: int) -> World:
     """Run one seed. Raises AssertionError where the promise is broken."""
-    folder = Path(tempfile.mkdtemp(prefix="simulated-"))
+    folder = Path(tempfile.mkdtemp(prefix="simulated-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
     loop = VirtualLoop()
     logging.disable(logging.CRITICAL)
     said = structlog.get_config()
@@ -253,6 +279,7 @@ def play(seed: int) -> World:
             patch.object(partition_module, "monotonic", now),
             patch.object(partition_module, "time", lambda: EPOCH_MS / 1000 + now()),
             patch.object(carrier_module, "monotonic", now),
+            patch.object(Memory, "options", _one_thread(Memory.options)),
         ):
             loop.run_until_complete(whole())
     finally:
