@@ -3,6 +3,7 @@ PYTHON ?= $(firstword $(foreach name,python3.12 python3.11 python3.13 python3,$(
 BIN := .venv/bin
 READY := .venv/.ready
 
+JOBS ?= 3
 KILLS ?= 300
 SEEDS ?= 100000
 
@@ -25,8 +26,8 @@ $(READY): requirements.lock pyproject.toml
 demo: env ## a year of real shoppers, live in the terminal, on an embedded broker
 	@$(BIN)/rumbo demo
 
-test: env ## every test: quick ones first, then those on a real Kafka
-	@$(BIN)/python -m pytest -q
+test: env ## every test: quick ones first, then those on a real Kafka (JOBS processes at once, each with a broker of its own)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 check: env ## style, types, layers
 	@$(BIN)/ruff format --check --quiet src tests || { echo "run: make format"; exit 1; }

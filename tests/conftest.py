@@ -17,7 +17,7 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-_unavailable: list[str] = []
+NO_KAFKA = "no Kafka: "
 
 
 def pytest_collection_modifyitems(items):
@@ -48,15 +48,16 @@ def bootstrap(tmp_path_factory) -> Iterator[str]:
     if why is not None:
         if os.environ.get("CI"):
             pytest.fail(f"CI needs a real Kafka for the broker tests: {why}")
-        _unavailable.append(why)
-        pytest.skip(f"no Kafka: {why}")
+        pytest.skip(f"{NO_KAFKA}{why}")
     with Cluster(Path(tmp_path_factory.mktemp("kafka"))) as cluster:
         yield cluster.bootstrap
 
 
 def pytest_terminal_summary(terminalreporter):
-    """One plain line when the broker tests could not run."""
-    if _unavailable:
+    """One plain line when the broker tests could not run (told by the reports: the tests run in processes of their own)."""
+    said = [each.longrepr[2] for each in terminalreporter.stats.get("skipped", ()) if isinstance(each.longrepr, tuple)]
+    why = next((reason.partition(NO_KAFKA)[2] for reason in said if NO_KAFKA in reason), None)
+    if why is not None:
         terminalreporter.write_line(
-            f"BROKER TESTS SKIPPED: {_unavailable[0]} (set RUMBO_TEST_BROKER, or install Docker, or Java and Maven)"
+            f"BROKER TESTS SKIPPED: {why} (set RUMBO_TEST_BROKER, or install Docker, or Java and Maven)"
         )
