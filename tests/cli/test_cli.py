@@ -34,7 +34,20 @@ def rumbo(*arguments: str, stdin: str = "", **environment: str) -> subprocess.Co
 def test_help_names_every_command():
     done = rumbo("--help")
     assert done.returncode == 0
-    for name in ("check", "test", "simulate", "inspect", "eval", "run", "demo", "topics", "doctor", "schema", "init"):
+    for name in (
+        "check",
+        "test",
+        "simulate",
+        "diff",
+        "inspect",
+        "eval",
+        "run",
+        "demo",
+        "topics",
+        "doctor",
+        "schema",
+        "init",
+    ):
         assert name in done.stdout
         assert rumbo(name, "--help").returncode == 0
 
@@ -128,6 +141,25 @@ def test_simulate_puts_the_poison_aside_and_goes_on(tmp_path):
     assert [each["rejected"] for each in found] == [poison.verdict for poison in POISON if is_rejected(poison)]
     processed = 2 * len(POISON) - len(found) - sum(poison.verdict == "skip" for poison in POISON)
     assert f"{2 * len(POISON)} records, {processed} processed" in done.stderr
+
+
+def test_diff_prints_a_table_and_says_what_it_is_not(tmp_path):
+    """0 for equal definitions, 1 where something differs; the same as JSON."""
+    history = tmp_path / "events.jsonl"
+    history.write_text(EVENT + "\n" + EVENT.replace("Demo Requested", "Account Created").replace('"1"', '"2"') + "\n")
+    same = rumbo("diff", "topologies/saas", "topologies/saas", "--input", str(history))
+    assert same.returncode == 0
+    assert "not how people would have reacted" in same.stdout
+    rumbo("init", str(tmp_path / "mine"))
+    journey = tmp_path / "mine" / "journey.yaml"
+    journey.write_text(journey.read_text().replace("for: 14d, since", "for: 12d, since"))
+    options = ("--input", str(history), "--until", "2026-02-01T00:00:00Z")
+    done = rumbo("diff", "topologies/saas", str(tmp_path / "mine"), *options)
+    assert done.returncode == 1
+    assert "moved trigger feature_not_used for u: at, expires_at, scores" in done.stdout
+    found = json.loads(rumbo("diff", "topologies/saas", str(tmp_path / "mine"), *options, "--json").stdout)
+    assert found["totals"]["moved"] == 1
+    assert "not how people would have reacted" in found["says"]
 
 
 def test_inspect_and_eval(tmp_path):

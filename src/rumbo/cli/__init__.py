@@ -19,6 +19,7 @@ from rumbo.errors import RumboError
 COMMANDS = {
     "check": "Find every problem of a topology, at once.",
     "demo": "A year of real shoppers, live, on an embedded broker.",
+    "diff": "What a new version would have decided otherwise, over the same history.",
     "doctor": "What stands between this machine and a running worker.",
     "eval": "Try an expression on an event.",
     "init": "Begin a topology of your own.",
@@ -30,6 +31,9 @@ COMMANDS = {
     "topics": "The topics that a topology needs: list, compare, create.",
 }
 
+_FILES = {"eval": "evaluate"}
+"""Commands whose names no module can have."""
+
 
 class _Commands(click.Group):
     """Commands that are imported when they are called, so that `rumbo --help` is quick."""
@@ -40,7 +44,7 @@ class _Commands(click.Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = import_module(f"rumbo.cli.{'evaluate' if name == 'eval' else name}")
+        module = import_module(f"rumbo.cli.{_FILES.get(name, name)}")
         command: click.Command = module.command
         return command
 

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import click
 
+from rumbo.core.instant import Instant, parse_instant
 from rumbo.errors import EventError
 from rumbo.intake import Record, Reject, from_line
 
@@ -34,3 +35,13 @@ def _open(path: str) -> BinaryIO:
         return Path(path).open("rb")
     except OSError as error:
         raise click.BadParameter(f"{path}: {error.strerror}") from None
+
+
+def instant(text: str | None, option: str) -> Instant | None:
+    """An instant given as an option."""
+    if text is None:
+        return None
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None

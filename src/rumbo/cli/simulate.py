@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from rumbo.cli.lines import records
+from rumbo.cli.lines import instant, records
 from rumbo.core.decision import Decision
-from rumbo.core.instant import parse_instant
 from rumbo.intake import RawRecord, Record, Reject, printable
 from rumbo.local import Local, profile_view
 from rumbo.output import Encoder
@@ -39,7 +38,7 @@ def command(  # noqa: PLR0913  click hands options over so
     topology: Path, source: str, until: str | None, profiles: Path | None, rejects: Path | None, *, quiet: bool
 ) -> None:
     """Run FILE through TOPOLOGY: decisions to standard output, one CloudEvent a line, in the order decided."""
-    end = _instant(until)
+    end = instant(until, "--until")
     put_aside: list[bytes] = []
     local = Local(load(topology), rejected=lambda record, reject: put_aside.append(_aside(record, reject)))
 
@@ -58,15 +57,6 @@ def command(  # noqa: PLR0913  click hands options over so
     if profiles is not None:
         _write_profiles(profiles, local, end)
     _summary(local)
-
-
-def _instant(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--until") from None
 
 
 def _silent(_decisions: Iterable[Decision]) -> None:

@@ -53,11 +53,13 @@ class Local:
 
     def send(self, record: RawRecord) -> list[Decision]:
         """Read and step one record; timers of other customers that its time makes due fire after it."""
-        read, lateness = self._readers.get(record.topic, self._other)
-        found = read(record)
+        return self.take(record, self._readers.get(record.topic, self._other)[0](record))
+
+    def take(self, record: RawRecord, found: Interaction | Reject | Skip) -> list[Decision]:
+        """Step what was read of a record (by this topology's reader of its topic, or by an equal one)."""
         self.counts["received"] += 1
         if type(found) is Interaction:
-            return self.step(found, lateness, record.partition)
+            return self.step(found, self._readers.get(record.topic, self._other)[1], record.partition)
         if isinstance(found, Reject):
             self.counts[f"rejected.{found.reason}"] += 1
             if self._rejected is not None:
