@@ -56,7 +56,7 @@ class Board:
     def draw(self) -> Group:
         """The board as it stands."""
         self._bar.update(self._task, completed=self.played)
-        stages = Table(title=f"households by stage, {self.date}", expand=True)
+        stages = Table(title=f"households by stage, {self.date or 'the worker is starting'}", expand=True)
         for name in self.stages():
             stages.add_column(name, justify="right")
         stages.add_row(*(f"{count:,}" for count in self.stages().values()))
@@ -70,7 +70,8 @@ class Board:
     def line(self) -> str:
         """The same in one plain line, where there is no terminal."""
         stages = " ".join(f"{name} {count}" for name, count in self.stages().items())
-        return f"{self.played:,} of {self.total:,} interactions, {self.decisions:,} decisions, {self.date}: {stages}"
+        at = f", {self.date}: {stages}" if self.date else ""
+        return f"{self.played:,} of {self.total:,} interactions, {self.decisions:,} decisions{at}"
 
     def summary(self) -> str:
         """What it came to."""
