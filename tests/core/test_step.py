@@ -11,7 +11,16 @@ from rumbo.core import definition as d
 from rumbo.core import profile as profiles
 from rumbo.core.instant import DAY, HOUR, MINUTE, parse_instant
 from rumbo.core.interaction import Interaction, folded
-from rumbo.core.outputs import ActionRequested, ActionSuppressed, ScoreChanged, StageChanged, StageStuck
+from rumbo.core.outputs import (
+    ActionRequested,
+    ActionSuppressed,
+    ScoreChanged,
+    SegmentChanged,
+    StageChanged,
+    StageStuck,
+    StageSuggested,
+    StageUnstable,
+)
 from rumbo.core.program import Program
 
 START = parse_instant("2026-01-01T00:00:00Z")
@@ -47,6 +56,12 @@ def brief(data) -> str:
             return f"{direction} {to}{' implied' if implied else ''}"
         case StageStuck(stage=stage):
             return f"stuck {stage}"
+        case StageUnstable(suggested=stage):
+            return f"unstable {stage}"
+        case StageSuggested(suggested=stage):
+            return f"suggested {stage}"
+        case SegmentChanged(segment=name, change=change):
+            return f"{change} {name}"
         case ScoreChanged(band=band):
             return f"band {band}"
         case ActionSuppressed(trigger=trigger, gate=gate):
@@ -99,6 +114,13 @@ def test_a_side_stage_is_entered_by_silence_and_left_by_what_comes_after():
         (50 * DAY, "return two"),
         (78 * DAY, "aside lapsed"),
     ]
+
+
+def test_a_side_stage_that_was_left_is_entered_anew():
+    """What let the customer in belongs to that entry: a cancellation of last year does not cancel the renewal."""
+    gone = d.Stage("gone", d.Happened(A), side=True, until=d.Happened(B))
+    found = run(stages(d.Stage("one"), gone), event("A"), event("B", DAY), event("B", 9 * DAY), event("A", 10 * DAY))
+    assert found == [(0, "aside gone"), (DAY, "return one"), (10 * DAY, "aside gone")]
 
 
 def test_stuck_is_said_once_an_entry():

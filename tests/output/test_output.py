@@ -19,6 +19,14 @@ from rumbo.output.schemas import DATA, documents
 from rumbo.topology import load
 from tests.packages import npm_file
 
+EVENTS = [
+    *(("u", name) for name in ("Demo Requested", "Trial Started")),
+    ("v", "Account Created"),
+    *(("u", name) for name in ("Subscription Cancelled", "Account Created") * 2),
+    *(("u", "Subscription Cancelled"), ("v", "CRM Stage Set"), ("v", "Account Created"), ("v", "Subscription Renewed")),
+    *(("w", "Page Viewed"),) * 3,
+]
+
 
 @pytest.fixture(scope="module")
 def decisions():
@@ -28,21 +36,17 @@ def decisions():
         local = Local(load(f"topologies/{name}"))
         for number, value in enumerate(lines(25)):
             made += local.send(Record("t", 0, number, -1, None, value))
-        events = [
-            ("u", "Demo Requested"),
-            ("u", "Trial Started"),
-            ("v", "Account Created"),
-            ("u", "Subscription Cancelled"),
-        ]
-        for number, (who, event) in enumerate(events):
+        hour = 0
+        for hour, (who, event) in enumerate(EVENTS):
             call = {
                 "type": "track",
                 "event": event,
                 "userId": who,
-                "messageId": str(number),
-                "timestamp": f"2026-01-01T0{number}:00:00Z",
+                "messageId": str(hour),
+                "timestamp": f"2026-01-01T{hour:02}:00:00Z",
+                "properties": {"stage": "decision"},
             }
-            made += local.send(Record("t", 0, 10**6 + number, -1, None, json.dumps(call).encode()))
+            made += local.send(Record("t", 0, 10**6 + hour, -1, None, json.dumps(call).encode()))
         made += local.until(local.latest + 40 * 86_400 * 10**6)
     assert {each.kind for each in made} == set(DATA)
     return made

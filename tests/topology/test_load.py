@@ -146,6 +146,41 @@ stages:
     assert journey.stages[2].back == (d.Back("one", d.Reached("two"), 0),)
 
 
+def test_segments_stand_after_those_that_they_name(tmp_path):
+    """However they are written; and a circle is refused."""
+    body = "segments:\n  b: {all: [{segment: a}, {event: X}]}\n  a: {event: X, within: 7d}\n"
+    assert [each.name for each in journey_of(tmp_path, body).segments] == ["a", "b"]
+    circle = 'journey: j\nversion: "1.0"\nsegments: {a: {not: {segment: b}}, b: {segment: a}}\n'
+    assert any("in a circle" in str(each) for each in loaded(tmp_path, circle).errors)
+    unknown = 'journey: j\nversion: "1.0"\nsegments: {active: {event: X}, b: {segment: activ}}\n'
+    assert any("did you mean 'active'" in str(each) for each in loaded(tmp_path, unknown).errors)
+
+
+def test_authority_ways_down_and_figures_of_the_cohort(tmp_path):
+    """Each form of the stages, desugared."""
+    journey = journey_of(
+        tmp_path,
+        """
+stages:
+  - one: {stuck_after: p90}
+  - two: {when: {event: A}, until: {event: B}, min_dwell: 1h, stuck_after: {cohort: p75, otherwise: 3d}}
+  - three: {when: {event: C}, min_dwell: 2h, back_to: {stage: two, when: {event: B}}}
+unstable: {flips: 5, within: 1d}
+authority: {set: [{event: Set, stage: event.properties.stage, expires_after: 9d}], release: [Free, Freed]}
+""",
+    )
+    one, two, three = journey.stages
+    assert (one.stuck_after, one.stuck_cohort) == (None, "p90")
+    assert (two.stuck_after, two.stuck_cohort, two.min_dwell) == (3 * DAY, "p75", DAY // 24)
+    assert two.until == d.Happened(d.EventTest(("b",), None, "B"))
+    assert three.back[0].min_dwell == DAY // 12
+    assert journey.unstable == d.Flaps(5, DAY)
+    assert journey.authority.sets == (
+        d.SetStage(d.EventTest(("set",), None, "Set"), "event.properties.stage", 9 * DAY),
+    )
+    assert journey.authority.releases == (d.EventTest(("free", "freed"), None, "Free or Freed"),)
+
+
 def test_what_is_not_known_yet_is_refused_and_never_ignored(tmp_path):
     """Constructs of the language that this version lacks are named."""
     body = 'journey: j\nversion: "1.0"\nflows: [{id: cart}]\npolicies: {p: {quiet_hours: {from: "20:00"}}}\n'

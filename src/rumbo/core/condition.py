@@ -17,6 +17,7 @@ from rumbo.core.definition import (
     Happened,
     Idle,
     InBand,
+    InSegment,
     InStage,
     Level,
     Not,
@@ -42,6 +43,8 @@ class Compiled(NamedTuple):
     hears: frozenset[str] | None
     scores: frozenset[str]
     stages: bool
+    segments: frozenset[str] = frozenset()
+    """Segments that it names."""
 
 
 class Vocabulary(NamedTuple):
@@ -52,6 +55,8 @@ class Vocabulary(NamedTuple):
     explain: Callable[[str], Explain]
     value: Callable[[str], Callable[[Scope], float]]
     """A score's value, read at the scope's clock."""
+    changes: Callable[[str, float], NextChange]
+    """When time alone takes a score over a limit, either way."""
     band_rank: Callable[[str, str], int]
     stage_rank: Callable[[str], int]
 
@@ -72,6 +77,8 @@ def compile_condition(condition: Condition, words: Vocabulary, latch: str | None
             return _score(condition, words)
         case InStage() | Reached():
             return _stage(condition, words)
+        case InSegment():
+            return _segment(condition)
         case Where():
             return _where(condition, words)
         case All() | AnyOf():
@@ -199,9 +206,10 @@ def _idle(condition: Idle, words: Vocabulary) -> Compiled:
 def _score(condition: InBand | Level, words: Vocabulary) -> Compiled:
     score = condition.score
     value = words.value(score)
+    next_change: NextChange = never
     if isinstance(condition, Level):
         least = condition.at_least
-        text = f"{score} at least {least:g}"
+        text, next_change = f"{score} at least {least:g}", words.changes(score, least)
 
         def holds(scope: Scope) -> bool:
             return value(scope) >= least
@@ -218,7 +226,7 @@ def _score(condition: InBand | Level, words: Vocabulary) -> Compiled:
         return [Leaf(text, holds(scope), {score: round(value(scope), 4)})]
 
     hears = None if isinstance(condition, Level) else frozenset[str]()
-    return Compiled(holds, never, explain, hears, frozenset({score}), stages=False)
+    return Compiled(holds, next_change, explain, hears, frozenset({score}), stages=False)
 
 
 def _stage(condition: InStage | Reached, words: Vocabulary) -> Compiled:
@@ -240,6 +248,19 @@ def _stage(condition: InStage | Reached, words: Vocabulary) -> Compiled:
         return [Leaf(text, holds(scope), {"stage": scope.state.stage, "high_water": scope.state.high_water})]
 
     return Compiled(holds, never, explain, frozenset(), frozenset(), stages=True)
+
+
+def _segment(condition: InSegment) -> Compiled:
+    name = condition.segment
+
+    def holds(scope: Scope) -> bool:
+        return name in scope.state.segments
+
+    def explain(scope: Scope) -> list[Leaf]:
+        since = scope.state.segments.get(name)
+        return [Leaf(f"in segment {name}", holds(scope), {"since": isoformat(since) if since is not None else None})]
+
+    return Compiled(holds, never, explain, frozenset(), frozenset(), stages=False, segments=frozenset({name}))
 
 
 def _where(condition: Where, words: Vocabulary) -> Compiled:
@@ -283,4 +304,5 @@ def _several(parts: Sequence[Compiled], *, every: bool) -> Compiled:
         None if any(part.hears is None for part in parts) else frozenset().union(*(part.hears or () for part in parts)),
         frozenset().union(*(part.scores for part in parts)),
         any(part.stages for part in parts),
+        frozenset().union(*(part.segments for part in parts)),
     )

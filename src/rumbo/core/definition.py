@@ -70,6 +70,12 @@ class Reached(_Data, frozen=True, tag="reached"):
     stage: str
 
 
+class InSegment(_Data, frozen=True, tag="segment"):
+    """The customer is in this segment now."""
+
+    segment: str
+
+
 class Where(_Data, frozen=True, tag="where"):
     """An expression over the interaction and the profile; unknown is no."""
 
@@ -94,7 +100,7 @@ class Not(_Data, frozen=True, tag="not"):
     of: Condition
 
 
-Condition: TypeAlias = Happened | Idle | InBand | Level | InStage | Reached | Where | All | AnyOf | Not
+Condition: TypeAlias = Happened | Idle | InBand | Level | InStage | Reached | InSegment | Where | All | AnyOf | Not
 
 
 # Scores ---------------------------------------------------------------------------------------------------------------
@@ -156,6 +162,13 @@ class Score(_Data, frozen=True):
 # Stages ---------------------------------------------------------------------------------------------------------------
 
 
+class Segment(_Data, frozen=True):
+    """A named condition with membership: entered and left at the instant, on an interaction or by time alone."""
+
+    name: str
+    when: Condition
+
+
 class Back(_Data, frozen=True):
     """A move backwards that is allowed: to `stage` when it holds, not again within `cooldown`, not before `min_dwell`."""
 
@@ -170,7 +183,8 @@ class Stage(_Data, frozen=True):
 
     A `side` stage (lapsed, churned) stands outside the order: it is entered from any ordered stage (or only from those in
     `sources`) when `when` holds, and left when `until` holds (counted from the entry on), to the highest ordered stage whose
-    `when` holds.
+    `when` holds. An ordered stage with `until` is left the same way, downwards, after `min_dwell`.
+    `stuck_cohort` (`p90`) reads the limit from the cohort's frozen figures, `stuck_after` where there is none.
     """
 
     name: str
@@ -180,6 +194,30 @@ class Stage(_Data, frozen=True):
     until: Condition | None = None
     back: tuple[Back, ...] = ()
     stuck_after: Duration | None = None
+    min_dwell: Duration = 0
+    stuck_cohort: str | None = None
+
+
+class Flaps(_Data, frozen=True):
+    """At most so many flips (a move against the direction of the one before) within this length; the next one is held."""
+
+    flips: int = 3
+    within: Duration = 7 * DAY
+
+
+class SetStage(_Data, frozen=True):
+    """An interaction that says the stage with authority: the expression `stage` over it gives the name."""
+
+    events: EventTest
+    stage: str
+    expires_after: Duration | None = None
+
+
+class Authority(_Data, frozen=True):
+    """Who may say where a customer is (a CRM, a person): it wins over the conditions until released or expired."""
+
+    sets: tuple[SetStage, ...] = ()
+    releases: tuple[EventTest, ...] = ()
 
 
 # Triggers -------------------------------------------------------------------------------------------------------------
@@ -212,6 +250,13 @@ class OnBand(_Data, frozen=True, tag="band"):
     change: Literal["entered", "left"] = "entered"
 
 
+class OnSegment(_Data, frozen=True, tag="segment"):
+    """A segment entered or left."""
+
+    segment: str
+    change: Literal["entered", "left"] = "entered"
+
+
 class Absence(_Data, frozen=True, tag="absence"):
     """No such interaction within `length` after `since` (a stage entry, an interaction, or - None - its own last one)."""
 
@@ -220,7 +265,7 @@ class Absence(_Data, frozen=True, tag="absence"):
     since: OnStage | EventTest | None = None
 
 
-On: TypeAlias = OnEvent | OnCondition | OnStage | OnBand | Absence
+On: TypeAlias = OnEvent | OnCondition | OnStage | OnBand | OnSegment | Absence
 
 
 class Choice(_Data, frozen=True, tag="choice"):
@@ -268,6 +313,10 @@ class Journey(_Data, frozen=True):
     stages: tuple[Stage, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     allow_skip: bool = True
+    segments: tuple[Segment, ...] = ()
+    """Each after those that it names."""
+    unstable: Flaps = Flaps()
+    authority: Authority = Authority()
 
     @property
     def major(self) -> str:

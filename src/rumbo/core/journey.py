@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from rumbo.core.authority import Order, Orders, Rule, said
 from rumbo.core.definition import Absence, Journey
 from rumbo.core.identity import Identity
 from rumbo.core.profile import JourneyState
 from rumbo.core.scope import Turn
 from rumbo.core.score import ScoreMachine
 from rumbo.core.scoring import Awards, Scoring
+from rumbo.core.segment import Segment, Segments
 from rumbo.core.stage import StageMachine
 from rumbo.core.staging import Staging
 from rumbo.core.trigger import AbsenceMachine, TriggerMachine, act
@@ -30,6 +32,8 @@ class Plan(NamedTuple):
     triggers: tuple[TriggerMachine, ...]
     watches: tuple[TriggerMachine, ...]
     absences: tuple[AbsenceMachine, ...]
+    segments: tuple[Segment, ...]
+    orders: tuple[Rule, ...]
 
 
 class JourneyMachine:
@@ -47,10 +51,14 @@ class JourneyMachine:
         self._waiting = Waiting(self.id, self._triggers)
         self._scoring = Scoring(journey, self.scores, vocabulary, self._who)
         self._scoring.calls(self._triggers)
-        self._staging = Staging(self.id, self.stages, self._who)
+        self._segments = Segments(journey, vocabulary, self._who)
+        self._segments.calls(self._triggers)
+        self._orders = Orders(journey, vocabulary)
+        self._staging = Staging(self.id, self.stages, journey.unstable, self._who)
         self._staging.calls(self._triggers, self._waiting.stage_changed)
         self.timers: dict[str, Callable[[Turn], bool]] = {
             **self._scoring.timers(),
+            **self._segments.timers(),
             **self._staging.timers(),
             **self._waiting.timers(),
         }
@@ -63,18 +71,22 @@ class JourneyMachine:
             triggers=tuple(each for each in self._triggers if each.listens(key)),
             watches=self._waiting.watches_on(key),
             absences=self._waiting.absences_on(key),
+            segments=self._segments.listening(key),
+            orders=self._orders.listening(key),
         )
 
     def mentioned(self) -> set[str]:
         """Every event name that some rule of this journey listens to by name."""
         own = {name for each in self._triggers if each.events is not None for name in each.events.names}
-        return own | self._scoring.mentioned() | self._staging.mentioned() | self._waiting.mentioned()
+        own |= self._scoring.mentioned() | self._staging.mentioned() | self._waiting.mentioned()
+        return own | self._segments.mentioned() | self._orders.mentioned()
 
-    def begin(self, turn: Turn) -> JourneyState:
+    def begin(self, turn: Turn, plan: Plan) -> JourneyState:
         """The customer's first interaction."""
         event = turn.event
         state = turn.state = JourneyState(entered_at=turn.at, entry=event.id if event is not None else "")
         self._staging.begin(turn)
+        self._segments.begin(turn, plan.segments)
         self._act(turn, ())
         return state
 
@@ -83,24 +95,52 @@ class JourneyMachine:
         self._waiting.before(turn, plan.watches)
 
     def hear(self, turn: Turn, plan: Plan) -> None:
-        """Step one interaction: scores and bands, stages, then triggers in the order of the definition."""
+        """Step one interaction: scores and bands, segments, stages, then triggers in the order of the definition."""
         banded = self._scoring.hear(turn, plan.awards) if plan.awards else False
-        moved = self._staging.hear(turn) if plan.stages or (banded and self._staging.on_bands) else False
+        changed = self._segments.hear(turn, plan.segments) if plan.segments else False
+        if banded and self._segments.on_bands:
+            changed |= self._segments.hear(turn, self._segments.on_bands)
+        moved = self._obey(turn, plan.orders) if plan.orders else False
+        staging = self._staging
+        if plan.stages or (banded and staging.on_bands) or (changed and staging.on_segments):
+            moved |= staging.hear(turn)
         if plan.absences:
             self._waiting.hear(turn, plan.absences)
-        watches = self._waiting.watches if banded or moved else plan.watches
-        if watches:
-            self._waiting.watch(turn, watches)
+        if banded or moved or changed:
+            self._settle(turn, moved=moved)
+        elif plan.watches:
+            self._waiting.watch(turn, plan.watches)
         if plan.triggers or turn.called:
             self._act(turn, plan.triggers)
+
+    def _settle(self, turn: Turn, *, moved: bool) -> None:
+        """A band, a stage or a segment has changed: what hangs on them."""
+        if moved and self._segments.on_stages:
+            self._segments.hear(turn, self._segments.on_stages)
+        self._waiting.watch(turn, self._waiting.watches)
+
+    def _obey(self, turn: Turn, rules: tuple[Rule, ...]) -> bool:
+        order = said(turn, rules)
+        return order is not None and self._staging.obey(turn, order)
+
+    def instruct(self, turn: Turn, order: Order) -> None:
+        """Step what somebody said of the customer's stage in a control record."""
+        if self._staging.obey(turn, order):
+            self._settle(turn, moved=True)
+        self._act(turn, ())
 
     def fire(self, turn: Turn, name: str) -> None:
         """Step one timer that came due."""
         changed = self.timers[name](turn)
-        if changed and name.startswith("score:") and self._staging.on_bands:
-            self._staging.hear(turn)
         if changed:
-            self._waiting.watch(turn, self._waiting.watches)
+            kind = name.split(":", 1)[0]
+            banded, joined = kind == "score", kind == "segment"
+            if banded and self._segments.on_bands:
+                joined |= self._segments.hear(turn, self._segments.on_bands)
+            moved = not (banded or joined)
+            if (banded and self._staging.on_bands) or (joined and self._staging.on_segments):
+                moved |= self._staging.hear(turn)
+            self._settle(turn, moved=moved)
         self._act(turn, ())
 
     def _act(self, turn: Turn, listening: tuple[TriggerMachine, ...]) -> None:

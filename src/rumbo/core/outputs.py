@@ -32,6 +32,8 @@ class StageChanged(Output, frozen=True, kw_only=True):
     implied: bool = False
     high_water: str
     dwell_seconds: float
+    reason: Literal["authority"] | None = None
+    """`authority`: somebody said so (a CRM, a person); none: the conditions."""
 
 
 class StageStuck(Output, frozen=True, kw_only=True):
@@ -40,6 +42,33 @@ class StageStuck(Output, frozen=True, kw_only=True):
     stage: str
     since: str
     limit_seconds: float
+
+
+class StageUnstable(Output, frozen=True, kw_only=True):
+    """The customer has gone forth and back too often: `suggested` is not made until `held_until`."""
+
+    stage: str
+    suggested: str
+    flips: int
+    held_until: str
+
+
+class StageSuggested(Output, frozen=True, kw_only=True):
+    """Where the conditions would have moved a customer whose stage somebody has set. `expires_at`: when that ends by itself."""
+
+    stage: str
+    suggested: str
+    since: str
+    expires_at: str | None = None
+
+
+class SegmentChanged(Output, frozen=True, kw_only=True):
+    """A segment entered or left. `since` (when left): when it was entered."""
+
+    segment: str
+    change: Literal["entered", "left"]
+    reason: Literal["event", "time"]
+    since: str | None = None
 
 
 class Contributor(msgspec.Struct, frozen=True):
@@ -85,4 +114,13 @@ class ActionSuppressed(ActionRequested, frozen=True, kw_only=True):
     would_release_at: str | None = None
 
 
-Data = StageChanged | StageStuck | ScoreChanged | ActionRequested | ActionSuppressed
+Data = (
+    StageChanged
+    | StageStuck
+    | StageUnstable
+    | StageSuggested
+    | SegmentChanged
+    | ScoreChanged
+    | ActionRequested
+    | ActionSuppressed
+)

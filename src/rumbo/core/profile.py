@@ -50,6 +50,14 @@ class JourneyState(msgspec.Struct, array_like=True):
     """Backward edges: when each was last taken."""
     base: dict[str, int] = {}
     """Latches cleared by a move backwards: counter value below which a stage's criterion does not count."""
+    segments: dict[str, Instant] = {}
+    """Segments that the customer is in, and since when."""
+    lock: list[Any] = []
+    """Where somebody has set the stage: [since, expires (0: never), what was suggested last]; empty: nobody has."""
+    flips: list[Instant] = []
+    """The last moves against the direction of the one before: no more than `unstable.flips`."""
+    unstable: Instant = 0
+    """Until when flips are held; 0: they are not."""
 
 
 class Profile(msgspec.Struct, array_like=True):

@@ -13,9 +13,10 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from rumbo.core import profile as record
+from rumbo.core.authority import Order
 from rumbo.core.decision import Decision
 from rumbo.core.definition import Journey
-from rumbo.core.instant import Instant
+from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
 from rumbo.core.journey import JourneyMachine, Plan
 from rumbo.core.profile import JourneyState, Profile
@@ -41,10 +42,12 @@ class Program:
         words = Words()
         self.topology, self.journeys = topology, tuple(journeys)
         self._machines = tuple(JourneyMachine(topology, journey, words) for journey in journeys)
-        self._words, self._turn, self._ring = words, Turn(), ring_size * RING_ENTRY
         self.stats: Counter[str] = Counter()
         """What was met since it was last cleared: `duplicate`, `duplicate_conflict`, `late`, `timer`, `timer_unknown`,
-        `trait_too_large`."""
+        `trait_too_large`, and what met a bound."""
+        self.figures: dict[str, Duration] = {}
+        """Frozen figures of the cohort (`core.staging.figure`); the caller keeps them with its position."""
+        self._words, self._turn, self._ring = words, Turn(self.stats, self.figures), ring_size * RING_ENTRY
         mentioned = set().union(*(machine.mentioned() for machine in self._machines), words.trackers.names())
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
         self._other = self._plan("")
@@ -81,7 +84,7 @@ class Program:
         plan = self._plans.get(event.key, self._other)
         states = profile.journeys
         for machine, todo in plan.journeys:
-            state = turn.state = states.get(machine.id) or self._begin(turn, machine)
+            state = turn.state = states.get(machine.id) or self._begin(turn, machine, todo)
             if state.held and todo.watches:
                 machine.before(turn, todo)
         for where, update in plan.updates:
@@ -101,9 +104,30 @@ class Program:
             profile.first_seen = at
         profile.events += 1
 
-    def _begin(self, turn: Turn, machine: JourneyMachine) -> JourneyState:
-        state = turn.profile.journeys[machine.id] = machine.begin(turn)
+    def _begin(self, turn: Turn, machine: JourneyMachine, plan: Plan) -> JourneyState:
+        state = turn.profile.journeys[machine.id] = machine.begin(turn, plan)
         return state
+
+    def instruct(self, profile: Profile, said: Interaction, journey: str, order: Order) -> list[Decision]:
+        """Step what somebody said of this customer's stage (a control record, as the interaction `said`)."""
+        machine = next((each for each in self._machines if each.id == journey), None)
+        if machine is None:
+            self.stats["authority_unknown_journey"] += 1
+            return []
+        if self._repeats(profile, said):
+            return []
+        turn = self._turn
+        out = turn.out = []
+        if profile.timers and profile.due < said.at:
+            self._fire(profile, said.at - 1)
+        self._clock(profile, said.at)
+        turn.sees(profile, said, said.at)
+        turn.state = profile.journeys.get(journey) or self._begin(turn, machine, self._plan_of(machine, said.key))
+        machine.instruct(turn, order)
+        return out
+
+    def _plan_of(self, machine: JourneyMachine, key: str) -> Plan:
+        return next(plan for each, plan in self._plans.get(key, self._other).journeys if each is machine)
 
     def fire(self, profile: Profile, clock: Instant) -> list[Decision]:
         """Fire every timer of this customer due at or before `clock`, in due order."""

@@ -5,11 +5,12 @@ It never changes what it shows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from rumbo.core.decision import Cause
-from rumbo.core.instant import Instant, isoformat
+from rumbo.core.instant import Duration, Instant, isoformat
 from rumbo.core.interaction import Interaction
 from rumbo.core.profile import JourneyState, Profile
 
@@ -56,9 +57,11 @@ class Scope:
 class Turn(Scope):
     """A scope that is being stepped: what was decided so far, and the triggers that a move or a band has called."""
 
-    __slots__ = ("called", "out")
+    __slots__ = ("called", "counts", "figures", "out")
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counter[str], figures: dict[str, Duration]) -> None:
+        self.counts, self.figures = counts, figures
+        """What met a bound; the frozen figures of the cohort (`staging.figure`)."""
         self.out: list[Any] = []
         """Decisions, in the order decided."""
         self.called: list[Any] = []

@@ -149,6 +149,10 @@ class ScoreMachine:
         """When time alone takes the score below the band it is in; 0 for never. Exact where one accumulator counts, else bisected."""
         if state.band < 0 or (threshold := self.leave[state.band]) <= (self._floor or 0.0):
             return 0
+        return self.falls_below(state, now, threshold)
+
+    def falls_below(self, state: ScoreState, now: Instant, threshold: float) -> Instant:
+        """When time alone takes the score below this; `now` where it is below already, 0 for never."""
         value = self.value(state, now)
         if value < threshold:
             return now
@@ -157,6 +161,17 @@ class ScoreMachine:
             found = state.lanes[lane.name]
             return 0 if lane.half_life is None else max(crossing(found[0], found[1], threshold, lane.half_life), now)
         return self._search(state, now, threshold)
+
+    def changes_at(self, state: ScoreState, now: Instant, limit: float) -> Instant:
+        """The first instant at which time alone has taken the score to the other side of a limit; 0 for never."""
+        if self.value(state, now) < limit or limit <= (self._floor or 0.0):
+            return 0
+        due, step = self.falls_below(state, now, limit), 1
+        while (
+            due and self.value(state, due) >= limit and step < MINUTE
+        ):  # what is exactly the limit is not below it yet
+            due, step = due + step, 2 * step
+        return due
 
     def _alone(self, state: ScoreState, now: Instant, total: float) -> Lane | None:
         """The one lane that makes the total, if no cap binds."""

@@ -1,7 +1,7 @@
 """The stage machine: where a customer is, and where the conditions say that they should be. It moves a state; it emits nothing.
 
 Stages are ordered; side stages stand outside the order. `high_water` never falls. Forward is allowed, with implied steps
-between; backward only along declared edges, after their dwell and cool-down.
+between; backward only along declared edges, after their dwell and cool-down. It is asked (`wants`), then told (`make`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,17 @@ class Move(NamedTuple):
     dwell: int
 
 
+class Want(NamedTuple):
+    """Where the conditions say that the customer should be: asked first, so that authority and instability can hold it."""
+
+    target: str
+    direction: Direction
+    why: Compiled | None
+    edge: Edge | None = None
+
+
 class Edge(NamedTuple):
-    """A declared way back, compiled."""
+    """A declared way back, compiled. A `back.stage` of nothing goes to the highest earlier stage whose criterion holds."""
 
     back: Back
     when: Compiled
@@ -53,20 +62,18 @@ class StageMachine:
             stage.name: _lifetime_counters(stage.when) for stage in ordered if self.rank[stage.name] > lowest
         }
         self.enter = self._compile(ordered, words)
-        self._side_enter = {stage.name: compile_condition(stage.when, words) for stage in self._sides if stage.when}
+        self._side_enter = {
+            stage.name: compile_condition(stage.when, words, _way_in(stage.name)) for stage in self._sides if stage.when
+        }
         self._until = {
             stage.name: compile_condition(stage.until, words, stage.name) for stage in self._sides if stage.until
         }
         self._latched |= {stage.name: _lifetime_counters(stage.until) for stage in self._sides if stage.until}
-        self._edges = {
-            stage.name: tuple(
-                Edge(back, compile_condition(back.when, words), f"{stage.name}>{back.stage}") for back in stage.back
-            )
-            for stage in ordered
-        }
-
+        self._latched |= {_way_in(stage.name): _lifetime_counters(stage.when) for stage in self._sides if stage.when}
+        self._latched |= {_exit(stage): _lifetime_counters(stage.until) for stage in ordered if stage.until}
+        self._edges = {stage.name: tuple(_edges(stage, words)) for stage in ordered}
         self.timed = any(each.next_change is not never for each in self.conditions()) or any(
-            stage.back for stage in ordered
+            self._edges[stage.name] for stage in ordered
         )
 
     def _compile(self, ordered: Sequence[Stage], words: Vocabulary) -> tuple[tuple[int, Compiled], ...]:
@@ -85,22 +92,53 @@ class StageMachine:
         yield from self._until.values()
         yield from (edge.when for edges in self._edges.values() for edge in edges)
 
-    def moves(self, scope: Scope) -> list[Move]:
-        """What to do now: nothing, one move, or one with its implied steps before it. The state is moved too."""
+    def wants(self, scope: Scope) -> Want | None:
+        """Where the customer should be now; None: where they are. Nothing is changed."""
         state = scope.state
         if (side := self._aside(scope)) is not None:
-            self._clear(side, scope)  # `until` counts from here on
-            return [self._go(scope, side, "aside", self._side_enter[side])]
+            return Want(side, "aside", self._side_enter[side])
         if state.stage not in self.rank:
             until = self._until.get(state.stage)
             if until is None or until.holds(scope) is not True:
-                return []
-            return [self._go(scope, self.names[max(self._target(scope)[0], 0)], "return", until)]
+                return None
+            return Want(self.names[max(self._target(scope)[0], 0)], "return", until)
         current = self.rank[state.stage]
         target, why = self._target(scope, above=current)
         if target > current:
-            return self._forward(scope, current, target, why)
+            return Want(self.names[target if self._skip else current + 1], "forward", why)
         return self._backward(scope)
+
+    def make(self, scope: Scope, want: Want) -> list[Move]:
+        """Go there: one move, or one with its implied steps before it."""
+        state, target = scope.state, want.target
+        if want.direction == "aside":
+            self._clear(target, scope)  # `until` counts from here on
+        elif want.direction == "forward":
+            steps = self.names[self.rank[state.stage] + 1 : self.rank[target] + 1]
+            return [self._go(scope, step, "forward", want.why, implied=step != target) for step in steps]
+        elif want.direction == "backward":
+            if want.edge is not None:
+                state.moved[want.edge.name] = scope.now
+            for name in self.names[self.rank[target] + 1 :]:
+                self._clear(name, scope)
+        return [self._go(scope, target, want.direction, want.why)]
+
+    def to(self, here: str, stage: str) -> Want:
+        """The move to a stage that somebody has set."""
+        if stage not in self.rank:
+            return Want(stage, "aside", None)
+        if here not in self.rank:
+            return Want(stage, "return", None)
+        return Want(stage, "forward" if self.rank[stage] > self.rank[here] else "backward", None)
+
+    def flips(self, state: JourneyState, want: Want) -> Instant | None:
+        """When the last move was made, if this one goes against its direction; None where it does not."""
+        if len(state.history) < 2:  # noqa: PLR2004  the entry here, and the one before it
+            return None
+        (before, _), (here, at) = state.history[-2:]
+        rose = self.rank.get(here, -1) > self.rank.get(before, -1)
+        rises = self.rank.get(want.target, -1) > self.rank.get(here, -1)
+        return at if rose is not rises else None
 
     def _aside(self, scope: Scope) -> str | None:
         here = scope.state.stage
@@ -119,24 +157,19 @@ class StageMachine:
                 return rank, when
         return above, None
 
-    def _forward(self, scope: Scope, current: int, target: int, why: Compiled | None) -> list[Move]:
-        if not self._skip:
-            return [self._go(scope, self.names[current + 1], "forward", why)]
-        return [
-            self._go(scope, self.names[rank], "forward", why, implied=rank < target)
-            for rank in range(current + 1, target + 1)
-        ]
-
-    def _backward(self, scope: Scope) -> list[Move]:
+    def _backward(self, scope: Scope) -> Want | None:
         state, now = scope.state, scope.now
         for edge in self._edges[state.stage]:
             if now >= self._free_at(edge, state) and edge.when.holds(scope) is True:
-                state.moved[edge.name] = now
-                target = self.rank[edge.back.stage]
-                for name in self.names[target + 1 :]:
-                    self._clear(name, scope)
-                return [self._go(scope, edge.back.stage, "backward", edge.when)]
-        return []
+                target = edge.back.stage or self._below(scope)
+                return Want(target, "backward", edge.when, edge)
+        return None
+
+    def _below(self, scope: Scope) -> str:
+        """The highest earlier stage whose criterion holds."""
+        current = self.rank[scope.state.stage]
+        held = (rank for rank, when in self.enter if rank < current and when.holds(scope) is True)
+        return self.names[next(held, 0)]
 
     def _free_at(self, edge: Edge, state: JourneyState) -> Instant:
         """When the edge's dwell and cool-down are over."""
@@ -157,8 +190,10 @@ class StageMachine:
         self, scope: Scope, target: str, direction: Direction, why: Compiled | None, *, implied: bool = False
     ) -> Move:
         state, now = scope.state, scope.now
+        self._clear(_way_in(state.stage), scope)  # a side stage that is left is entered anew
         move = Move(state.stage, target, direction, implied, why, max(now - state.entered_at, 0))
         state.stage, state.entered_at, state.entry = target, now, scope.occurrence
+        self._clear(f"{target}.until", scope)
         if target in self.rank and self.rank[target] > self.rank.get(state.high_water, -1):
             state.high_water = target
         state.history.append((target, now))
@@ -183,6 +218,23 @@ class StageMachine:
         """When a way back may open: its condition changes, or its dwell and cool-down are over while it holds."""
         free, change = self._free_at(edge, scope.state), edge.when.next_change(scope)
         return (max(change, free) if change else 0, free if edge.when.holds(scope) is True else 0)
+
+
+def _exit(stage: Stage) -> str:
+    return f"{stage.name}.until"
+
+
+def _way_in(side: str) -> str:
+    return f"{side}.when"
+
+
+def _edges(stage: Stage, words: Vocabulary) -> Iterable[Edge]:
+    """The ways back that are declared, then `until`."""
+    for back in stage.back:
+        yield Edge(back, compile_condition(back.when, words), f"{stage.name}>{back.stage}")
+    if stage.until is not None:
+        back = Back("", stage.until, min_dwell=stage.min_dwell)
+        yield Edge(back, compile_condition(stage.until, words, _exit(stage)), f"{stage.name}>")
 
 
 def _lifetime_counters(condition: Condition | None) -> tuple[str, ...]:

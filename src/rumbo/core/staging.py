@@ -1,12 +1,17 @@
-"""The stages of one journey as they are stepped: moves become transitions, and time alone is watched through one timer."""
+"""The stages of one journey as they are stepped: moves become transitions, and time alone is watched through one timer.
+
+Automatic moves may be held (`authority`); what somebody says is obeyed at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
-from rumbo.core.definition import OnStage
+from rumbo.core.authority import Holds, Order
+from rumbo.core.definition import Flaps, OnStage
 from rumbo.core.identity import Identity
-from rumbo.core.instant import SECOND, isoformat
+from rumbo.core.instant import SECOND, Duration, isoformat
 from rumbo.core.outputs import StageChanged, StageStuck
 from rumbo.core.scope import Turn
 from rumbo.core.stage import Move, StageMachine
@@ -19,12 +24,14 @@ Changed = Callable[[Turn, str, str], None]
 class Staging:
     """Asks the stage machine, emits its moves, keeps its timers."""
 
-    def __init__(self, journey: str, machine: StageMachine, who: Identity) -> None:
-        self.machine, self._who = machine, who
+    def __init__(self, journey: str, machine: StageMachine, flaps: Flaps, who: Identity) -> None:
+        self.machine, self._who, self._journey = machine, who, journey
+        self._holds = Holds(journey, flaps, machine, who)
         self._look, self._stuck = f"stage:{journey}", f"stuck:{journey}"
         conditions = tuple(machine.conditions())
         self._hears = [each.hears for each in conditions]
         self.on_bands = any(each.scores for each in conditions) or any(each is None for each in self._hears)
+        self.on_segments = any(each.segments for each in conditions) or any(each is None for each in self._hears)
         self._by_stage: dict[tuple[str, str], list[TriggerMachine]] = {}
         self._changed: tuple[Changed, ...] = ()
 
@@ -52,18 +59,36 @@ class Staging:
             self._entered(turn)
 
     def hear(self, turn: Turn) -> bool:
-        """Move as the conditions say; whether there was a move."""
-        moves = self.machine.moves(turn)
-        for move in moves:
-            self._emit(turn, move)
-            self._tell(turn, move.origin, "left")
-            self._tell(turn, move.target, "entered")
+        """Move as the conditions say, unless something holds it; whether there was a move."""
+        want = self.machine.wants(turn)
+        moves = self.machine.make(turn, want) if want is not None and not self._holds.holds(turn, want) else []
         if moves:
-            self._arm_stuck(turn)
+            self._moved(turn, moves)
         due, timers = self.machine.next_look(turn), turn.profile.timers
         if due and due < timers.get(self._look, due + 1):  # a later one is found when the timer fires
             timers[self._look] = due
         return bool(moves)
+
+    def obey(self, turn: Turn, order: Order) -> bool:
+        """What somebody says with authority is done at once; whether there was a move. A stage of another version is refused."""
+        if order.stage is None:
+            self._holds.free(turn)
+            return self.hear(turn)
+        if order.stage not in self.machine.by_name:
+            turn.counts["authority_unknown_stage"] += 1
+            return False
+        self._holds.lock(turn, order)
+        if order.stage == turn.state.stage:
+            return False
+        self._moved(turn, self.machine.make(turn, self.machine.to(turn.state.stage, order.stage)), "authority")
+        return True
+
+    def _moved(self, turn: Turn, moves: list[Move], reason: Literal["authority"] | None = None) -> None:
+        for move in moves:
+            self._emit(turn, move, reason)
+            self._tell(turn, move.origin, "left")
+            self._tell(turn, move.target, "entered")
+        self._arm_stuck(turn)
 
     def _entered(self, turn: Turn) -> None:
         self._tell(turn, turn.state.stage, "entered")
@@ -74,7 +99,7 @@ class Staging:
         for told in self._changed:
             told(turn, stage, change)
 
-    def _emit(self, turn: Turn, move: Move) -> None:
+    def _emit(self, turn: Turn, move: Move, reason: Literal["authority"] | None) -> None:
         seen = tuple(move.why.explain(turn)) if move.why is not None else ()
         data = StageChanged(
             **self._who.words(turn),
@@ -85,31 +110,48 @@ class Staging:
             implied=move.implied,
             high_water=turn.state.high_water,
             dwell_seconds=move.dwell / SECOND,
+            reason=reason,
         )
         turn.out.append(self._who.decide(turn, "stage.changed", f"stage:{move.target}", data))
 
+    def _limit(self, turn: Turn) -> Duration | None:
+        """How long is too long here: the cohort's frozen figure where the stage asks for one and there is one."""
+        stage = self.machine.by_name.get(turn.state.stage)
+        if stage is None or stage.stuck_cohort is None:
+            return stage.stuck_after if stage is not None else None
+        return turn.figures.get(figure(self._journey, stage.name, stage.stuck_cohort), stage.stuck_after)
+
     def _arm_stuck(self, turn: Turn) -> None:
-        limit, timers = self.machine.by_name[turn.state.stage].stuck_after, turn.profile.timers
+        limit, timers = self._limit(turn), turn.profile.timers
         if limit is None:
             timers.pop(self._stuck, None)
         else:
             timers[self._stuck] = turn.state.entered_at + limit
 
     def _stuck_due(self, turn: Turn) -> bool:
-        state = turn.state
-        stage = self.machine.by_name.get(state.stage)
-        if stage is None or stage.stuck_after is None or state.entered_at + stage.stuck_after > turn.now:
+        state, limit = turn.state, self._limit(turn)
+        if limit is None:
+            return False
+        if state.entered_at + limit > turn.now:  # newer figures give them longer
+            turn.profile.timers[self._stuck] = state.entered_at + limit
             return False
         data = StageStuck(
             **self._who.words(turn),
             because=self._who.because(turn, f"stage {state.stage}"),
             stage=state.stage,
             since=isoformat(state.entered_at),
-            limit_seconds=stage.stuck_after / SECOND,
+            limit_seconds=limit / SECOND,
         )
         turn.out.append(self._who.decide(turn, "stage.stuck", f"stuck:{state.stage}", data))
         return False
 
     def timers(self) -> dict[str, Callable[[Turn], bool]]:
         """A handler for each timer: whether there was a move."""
-        return {self._look: self.hear, self._stuck: self._stuck_due} if self.machine.first else {}
+        if not self.machine.first:
+            return {}
+        return {self._look: self.hear, self._stuck: self._stuck_due, **self._holds.timers(self.hear)}
+
+
+def figure(journey: str, stage: str, quantile: str) -> str:
+    """Where a cohort's frozen dwell stands among the figures."""
+    return f"{journey}/{stage}/{quantile}"

@@ -10,7 +10,7 @@ from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import EventTest, Journey
 from rumbo.core.expression import UNKNOWN, compile_expression, explainer, parse
-from rumbo.core.instant import Duration, to_datetime
+from rumbo.core.instant import Duration, Instant, to_datetime
 from rumbo.core.interaction import folded
 from rumbo.core.scope import Read, Scope
 from rumbo.core.score import ScoreMachine
@@ -46,6 +46,7 @@ class Words:
             expression=lambda text: compile_expression(parse(text), resolver),
             explain=explained,
             value=known.value,
+            changes=known.changes,
             band_rank=known.band_rank,
             stage_rank=known.stage_rank,
         )
@@ -64,6 +65,15 @@ class _Journey:
         def read(scope: Scope) -> float:
             state = scope.state.scores.get(score)
             return machine.value(state, scope.now) if state is not None else 0.0
+
+        return read
+
+    def changes(self, score: str, limit: float) -> Callable[[Scope], Instant]:
+        machine = self._scores[score]
+
+        def read(scope: Scope) -> Instant:
+            state = scope.state.scores.get(score)
+            return machine.changes_at(state, scope.now, limit) if state is not None else 0
 
         return read
 
@@ -123,6 +133,8 @@ class _Resolver:
                 return self.journey.band(score)
             case "entered", (str() as stage,) if self.journey is not None:
                 return self.journey.entered(stage)
+            case "segment", (str() as segment,) if self.journey is not None:
+                return lambda scope: segment in scope.state.segments
             case _:
                 raise LookupError(f"{name} with these arguments is not a function that Rumbo knows")
 

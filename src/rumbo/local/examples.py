@@ -9,7 +9,16 @@ import msgspec
 from rumbo.core.decision import Decision
 from rumbo.core.instant import format_duration
 from rumbo.core.interaction import Interaction, folded
-from rumbo.core.outputs import ActionRequested, ActionSuppressed, ScoreChanged, StageChanged, StageStuck
+from rumbo.core.outputs import (
+    ActionRequested,
+    ActionSuppressed,
+    ScoreChanged,
+    SegmentChanged,
+    StageChanged,
+    StageStuck,
+    StageSuggested,
+    StageUnstable,
+)
 from rumbo.local.run import Local
 from rumbo.topology import Example, Expectation, Topology
 
@@ -75,6 +84,12 @@ def _seen(decision: Decision, example: Example) -> tuple[Expectation, str] | Non
             return Expectation(after, "stage", name), why
         case StageStuck(stage=name):
             return Expectation(after, "stuck", name), why
+        case StageUnstable(stage=name):
+            return Expectation(after, "unstable", name), why
+        case StageSuggested(suggested=name):
+            return Expectation(after, "suggested", name), why
+        case SegmentChanged(segment=name, change=change):
+            return Expectation(after, "segment", name, change=change), why
         case ScoreChanged(score=name, band=band):
             return Expectation(after, "score", name, band=band or "none"), why
         case ActionSuppressed(trigger=name, gate=gate):
@@ -90,12 +105,14 @@ def _fits(promised: Expectation, seen: Expectation) -> bool:
         (promised.after, promised.kind, promised.name) == (seen.after, seen.kind, seen.name)
         and promised.gate in {None, seen.gate}
         and promised.band in {None, seen.band}
+        and promised.change in {None, seen.change}
     )
 
 
 def describe(each: Expectation) -> str:
     """One expectation in words: `after 14d: action try_export`."""
     detail = f" by gate {each.gate}" if each.gate else f" in band {each.band}" if each.band else ""
+    detail += f" {each.change}" if each.change else ""
     sign, length = ("", each.after) if each.after >= 0 else ("-", -each.after)
     return f"after {sign}{format_duration(length)}: {each.kind} {each.name}{detail}"
 

@@ -19,6 +19,7 @@ def profile_view(profile: Profile, program: Program, now: Instant) -> dict[str, 
             "stage": state.stage,
             "high_water": state.high_water,
             "entered_at": isoformat(state.entered_at),
+            "segments": {name: isoformat(since) for name, since in sorted(state.segments.items())},
             "scores": {
                 name: {
                     "value": round(machine.value(state.scores[name], at), 4) if name in state.scores else 0.0,

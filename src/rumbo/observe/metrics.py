@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from rumbo import __version__
 from rumbo.core.decision import Decision
 from rumbo.core.instant import Instant
-from rumbo.core.outputs import ActionRequested, ActionSuppressed, StageChanged
+from rumbo.core.outputs import ActionRequested, ActionSuppressed, ScoreChanged, SegmentChanged, StageChanged
 
 BATCH_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 SECOND_OF: Final = 1_000_000
@@ -61,6 +61,15 @@ class Metrics:
         )
         self._moves = Counter(
             "rumbo_stage_transitions_total", "Stage transitions.", ["journey", "from_stage", "to_stage"], registry=made
+        )
+        self._signals = Counter(
+            "rumbo_stage_signals_total", "Stuck, unstable and suggested stages.", ["journey", "kind"], registry=made
+        )
+        self._segments = Counter(
+            "rumbo_segment_changes_total",
+            "Segments entered and left.",
+            ["journey", "segment", "change"],
+            registry=made,
         )
         self._scores = Counter("rumbo_score_changes_total", "Score outputs.", ["journey"], registry=made)
         self._actions = Counter(
@@ -133,19 +142,22 @@ class Metrics:
 
     def decided(self, decision: Decision) -> None:
         """One output."""
-        data = decision.data
+        data, key = decision.data, tuple[str, ...]()
         if type(data) is StageChanged:
-            key: tuple[str, ...] = (decision.journey, data.from_, data.to)
+            family, key = self._moves, (decision.journey, data.from_, data.to)
         elif type(data) is ActionSuppressed:
-            key = (data.trigger, data.gate)
+            family, key = self._actions, (data.trigger, data.gate)
         elif type(data) is ActionRequested:
-            key = (data.trigger, "emitted")
+            family, key = self._actions, (data.trigger, "emitted")
+        elif type(data) is ScoreChanged:
+            family, key = self._scores, (decision.journey,)
+        elif type(data) is SegmentChanged:
+            family, key = self._segments, (decision.journey, data.segment, data.change)
         else:
-            key = (decision.journey,)
-        count = self._bound.get(key)
+            family, key = self._signals, (decision.journey, decision.kind)
+        count = self._bound.get((decision.kind, *key))
         if count is None:
-            family = {3: self._moves, 2: self._actions, 1: self._scores}[len(key)]
-            count = self._bound[key] = family.labels(*key).inc
+            count = self._bound[decision.kind, *key] = family.labels(*key).inc
         count()
 
     def timers(self, fired: int) -> None:

@@ -8,7 +8,16 @@ import msgspec
 
 from rumbo import __version__
 from rumbo.core.decision import Kind
-from rumbo.core.outputs import ActionRequested, ActionSuppressed, ScoreChanged, StageChanged, StageStuck
+from rumbo.core.outputs import (
+    ActionRequested,
+    ActionSuppressed,
+    ScoreChanged,
+    SegmentChanged,
+    StageChanged,
+    StageStuck,
+    StageSuggested,
+    StageUnstable,
+)
 from rumbo.intake.reject import Reason
 from rumbo.output.cloudevents import event_type, schema_name
 from rumbo.output.topics import OutputTopics
@@ -17,6 +26,9 @@ DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 DATA: Final[dict[Kind, type]] = {
     "stage.changed": StageChanged,
     "stage.stuck": StageStuck,
+    "stage.unstable": StageUnstable,
+    "stage.suggested": StageSuggested,
+    "segment.changed": SegmentChanged,
     "score.changed": ScoreChanged,
     "action.requested": ActionRequested,
     "action.suppressed": ActionSuppressed,

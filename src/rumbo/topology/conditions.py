@@ -10,6 +10,7 @@ from rumbo.core.definition import (
     Happened,
     Idle,
     InBand,
+    InSegment,
     InStage,
     Level,
     Not,
@@ -21,7 +22,7 @@ from rumbo.topology.problem import meant
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml
 
-FORMS = ("event", "idle", "score", "stage", "reached", "where", "all", "any", "not")
+FORMS = ("event", "idle", "score", "stage", "reached", "segment", "where", "all", "any", "not")
 
 
 def condition(node: Yaml, where: str, words: Words) -> Condition | None:
@@ -41,6 +42,8 @@ def condition(node: Yaml, where: str, words: Words) -> Condition | None:
             return _score(node, where, words)
         case "stage" | "reached":
             return _stage(node, where, words)
+        case "segment":
+            return _segment(node, where, words)
         case "where":
             text = Fields(node, where, ("where",), words.notes).text("where") or "false"
             return Where(words.expression(text, node.line, where))
@@ -116,6 +119,15 @@ def _stage(node: Yaml, where: str, words: Words) -> Condition | None:
     return InStage(names) if key == "stage" else Reached(names[0])
 
 
+def _segment(node: Yaml, where: str, words: Words) -> Condition | None:
+    fields = Fields(node, where, ("segment",), words.notes)
+    name = fields.text("segment") or ""
+    if name not in words.segment_names:
+        words.notes.unknown(fields.at("segment"), f"{where}: segment", name, words.segment_names)
+        return None
+    return InSegment(name)
+
+
 def _several(node: Yaml, form: str, where: str, words: Words) -> Condition | None:
     parts = [condition(item, where, words) for item in Fields(node, where, (form,), words.notes).items(form)]
     made = tuple(part for part in parts if part is not None)
@@ -135,3 +147,16 @@ def mentions(found: Condition | None) -> list[EventTest]:
             return mentions(part)
         case _:
             return []
+
+
+def segments_in(found: Condition | None) -> set[str]:
+    """The segments that a condition names."""
+    match found:
+        case InSegment(segment=name):
+            return {name}
+        case All(of=parts) | AnyOf(of=parts):
+            return {name for part in parts for name in segments_in(part)}
+        case Not(of=part):
+            return segments_in(part)
+        case _:
+            return set()

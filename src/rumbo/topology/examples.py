@@ -14,8 +14,8 @@ from rumbo.topology.yaml import Yaml, plain
 
 CUSTOMER = "example"
 _GIVEN = ("after", "event", "properties", "context", "traits", "id", "account")
-_KINDS = ("stage", "action", "suppressed", "score", "stuck")
-_THEN = ("after", *_KINDS, "gate", "band")
+_KINDS = ("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment")
+_THEN = ("after", *_KINDS, "gate", "band", "change")
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -34,11 +34,12 @@ class Expectation(msgspec.Struct, frozen=True):
     """One decision that must come: its kind, its name (stage, trigger or score), at an offset from the start."""
 
     after: Duration
-    kind: Literal["stage", "action", "suppressed", "score", "stuck"]
+    kind: Literal["stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment"]
     name: str
     gate: str | None = None
     band: str | None = None
     line: int = 0
+    change: str | None = None
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -75,7 +76,11 @@ def _names(topology: Topology | None) -> dict[str, list[str]] | None:
     triggers = [each.id for journey in journeys for each in journey.triggers]
     stages = [each.name for journey in journeys for each in journey.stages]
     scores = [each.name for journey in journeys for each in journey.scores]
-    return {"action": triggers, "suppressed": triggers, "stage": stages, "stuck": stages, "score": scores}
+    return {
+        "action": triggers, "suppressed": triggers, "score": scores,
+        "stage": stages, "stuck": stages, "unstable": stages, "suggested": stages,
+        "segment": [each.name for journey in journeys for each in journey.segments],
+    }  # fmt: skip
 
 
 def _world(node: Yaml | None, outer: _World, notes: Notes) -> _World:
@@ -151,5 +156,5 @@ def _expectation(node: Yaml, where: str, names: dict[str, list[str]] | None, not
     if names is not None and name not in names[kind]:
         notes.error(fields.at(kind), f"{where}: {kind} '{name}' is not defined", meant(name, names[kind]))
     return Expectation(
-        fields.length("after", 0, zero=True) or 0, kind, name, fields.text("gate"), fields.text("band"), node.line,  # type: ignore[arg-type]  # one of the kinds
+        fields.length("after", 0, zero=True) or 0, kind, name, fields.text("gate"), fields.text("band"), node.line, fields.text("change"),  # type: ignore[arg-type]  # one of the kinds
     )  # fmt: skip

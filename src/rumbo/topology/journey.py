@@ -6,16 +6,20 @@ import re
 from difflib import get_close_matches
 
 from rumbo.core.definition import Journey
+from rumbo.topology.authority import authority, flaps
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
 from rumbo.topology.problem import Notes
 from rumbo.topology.scores import bands_of, score
+from rumbo.topology.segments import segments
 from rumbo.topology.stages import stage, stage_entries
 from rumbo.topology.triggers import Policy, trigger
 from rumbo.topology.words import Words
 from rumbo.topology.yaml import Yaml
 
-_JOURNEY = ("journey", "version", "define", "scores", "stages", "allow_skip", "policies", "triggers")
+_JOURNEY = (
+    "journey", "version", "define", "scores", "segments", "stages", "allow_skip", "unstable", "authority", "policies", "triggers",
+)  # fmt: skip
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}")
 
@@ -31,6 +35,7 @@ def build_journey(node: Yaml, notes: Notes) -> Journey:
     words.bands = {each: tuple(band.name for band in found) for each, found in bands.items()}
     entries = stage_entries(fields.items("stages"), words)
     words.stage_names = tuple(each for each, _ in entries)
+    words.segment_names = tuple(fields.mapping("segments"))
     for each in words.defines:
         condition(Yaml(each, fields.at("define")), "define", words)
     made_scores = tuple(score(each, body, bands[each], words) for each, body in scores.items())
@@ -48,7 +53,11 @@ def build_journey(node: Yaml, notes: Notes) -> Journey:
     )
     _unique([each.id for each in triggers], fields, notes)
     _near_names(words, notes)
-    return Journey(name, version, made_scores, made_stages, triggers, fields.flag("allow_skip", default=True))
+    return Journey(
+        name, version, made_scores, made_stages, triggers, fields.flag("allow_skip", default=True),
+        segments=segments(fields, words), unstable=flaps(fields.node("unstable"), words),
+        authority=authority(fields.node("authority"), words),
+    )  # fmt: skip
 
 
 def _head(fields: Fields, notes: Notes) -> tuple[str, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from rumbo.core.definition import Back, Stage
-from rumbo.core.instant import DAY
+from rumbo.core.instant import DAY, Duration
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
 from rumbo.topology.words import Words
 from rumbo.topology.yaml import Yaml
 
-_STAGE = ("when", "back_to", "stuck_after", "side", "from", "until")
+_STAGE = ("when", "back_to", "stuck_after", "side", "from", "until", "min_dwell")
+QUANTILES = ("p50", "p75", "p90", "p95")
 
 
 def stage_entries(nodes: list[Yaml], words: Words) -> list[tuple[str, Yaml]]:
@@ -45,27 +46,45 @@ def stage(name: str, node: Yaml, first: str, words: Words) -> Stage:
         words.notes.error(node.line, f"{where}: no way in: `when` is missing", "only the first stage needs none")
     if when is not None and name == first and not side:
         words.notes.error(node.line, f"{where}: the first stage is where everyone begins, `when` has no meaning there")
-    for key in ("from", "until"):
-        if not side and fields.has(key):
-            words.notes.error(fields.at(key), f"{where}: `{key}` is for side stages", "add `side: true`")
+    if not side and fields.has("from"):
+        words.notes.error(fields.at("from"), f"{where}: `from` is for side stages", "add `side: true`")
+    if until is not None and name == first:
+        words.notes.error(
+            fields.at("until"), f"{where}: nothing comes before the first stage, so `until` leads nowhere"
+        )
     if side and until is None:
         words.notes.warn(node.line, f"{where}: nobody ever comes back", "add `until`, if they should")
     sources = fields.names("from")
     for source in sources:
         if source not in words.stage_names:
             words.notes.unknown(fields.at("from"), f"{where}: stage", source, words.stage_names)
+    dwell = fields.length("min_dwell", 0, zero=True) or 0
+    stuck_after, cohort = _stuck(fields, where, words)
     return Stage(
         name=name,
         when=condition(when, f"{where}.when", words) if when is not None else None,
         side=side,
         sources=sources,
         until=condition(until, f"{where}.until", words) if until is not None else None,
-        back=tuple(filter(None, (_back(item, name, words) for item in fields.items("back_to")))),
-        stuck_after=fields.length("stuck_after"),
+        back=tuple(filter(None, (_back(item, name, dwell, words) for item in fields.items("back_to")))),
+        stuck_after=stuck_after,
+        min_dwell=dwell,
+        stuck_cohort=cohort,
     )
 
 
-def _back(node: Yaml, name: str, words: Words) -> Back | None:
+def _stuck(fields: Fields, where: str, words: Words) -> tuple[Duration | None, str | None]:
+    """A length, a quantile of the cohort's dwell (`p90`), or that with a length for as long as no figures have come."""
+    node = fields.node("stuck_after")
+    if node is not None and node.value in QUANTILES:
+        return None, str(node.value)
+    if node is None or not isinstance(node.value, dict):
+        return fields.length("stuck_after"), None
+    inner = Fields(node, f"{where}.stuck_after", ("cohort", "otherwise"), words.notes)
+    return inner.length("otherwise"), inner.choice("cohort", QUANTILES, "p90")
+
+
+def _back(node: Yaml, name: str, dwell: Duration, words: Words) -> Back | None:
     where = f"stages.{name}.back_to"
     fields = Fields(node, where, ("stage", "when", "cooldown", "min_dwell"), words.notes)
     target, when = fields.needed("stage"), fields.node("when")
@@ -77,5 +96,5 @@ def _back(node: Yaml, name: str, words: Words) -> Back | None:
         words.notes.error(node.line, f"{where}: `when` is missing")
         return None
     made = condition(when, where, words)
-    cooldown, dwell = fields.length("cooldown", DAY, zero=True), fields.length("min_dwell", 0, zero=True)
-    return Back(target, made, cooldown if cooldown is not None else DAY, dwell or 0) if made is not None else None
+    cooldown, dwells = fields.length("cooldown", DAY, zero=True), fields.length("min_dwell", dwell, zero=True)
+    return Back(target, made, cooldown if cooldown is not None else DAY, dwells or 0) if made is not None else None

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from rumbo.core.definition import Absence, Action, Choice, EventTest, On, OnBand, OnCondition, OnEvent, OnStage, Trigger
+from rumbo.core.definition import (
+    Absence,
+    Action,
+    Choice,
+    EventTest,
+    On,
+    OnBand,
+    OnCondition,
+    OnEvent,
+    OnSegment,
+    OnStage,
+    Trigger,
+)
 from rumbo.core.instant import Duration
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
@@ -12,7 +24,7 @@ from rumbo.topology.problem import meant
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml, plain
 
-FORMS = ("event", "when", "absence", "entered", "left", "score")
+FORMS = ("event", "when", "absence", "entered", "left", "score", "segment")
 _TRIGGER = ("id", *FORMS, "where", "only_if", "action", "cooldown", "again", "mode", "policy")
 _ACTION = ("kind", "channel", "purpose", "expires_after", "priority")
 _POLICY = ("purpose", "cooldown", "expires_after", "priority")
@@ -83,6 +95,8 @@ def _on(fields: Fields, where: str, words: Words) -> On | None:
             return _absence(node, f"{where}.absence", words)
         case "score":
             return _on_band(node, f"{where}.score", words)
+        case "segment":
+            return _on_segment(node, f"{where}.segment", words)
         case _:
             return _on_stage(fields.text(form) or "", form, fields.at(form), where, words)
 
@@ -105,6 +119,16 @@ def _on_band(node: Yaml, where: str, words: Words) -> OnBand | None:
         words.notes.unknown(fields.at(change), f"{where}: band", band, words.bands[score])
         return None
     return OnBand(score, band, change)  # type: ignore[arg-type]  # one of the two forms
+
+
+def _on_segment(node: Yaml, where: str, words: Words) -> OnSegment | None:
+    fields = Fields(node, where, ("entered", "left"), words.notes)
+    change = "left" if fields.has("left") else "entered"
+    name = fields.needed(change, "name the segment, for example segment: {left: active}")
+    if name not in words.segment_names:
+        words.notes.unknown(fields.at(change), f"{where}: segment", name, words.segment_names)
+        return None
+    return OnSegment(name, change)  # type: ignore[arg-type]  # one of the two forms
 
 
 def _absence(node: Yaml, where: str, words: Words) -> Absence | None:

@@ -32,6 +32,7 @@ class Words:
         """Score -> its bands from low to high."""
         self.stages: dict[str, Stage] = {}
         self.stage_names: tuple[str, ...] = ()
+        self.segment_names: tuple[str, ...] = ()
         self.built: dict[str, Condition | None] = {}
         self.building: list[str] = []
         self.events: dict[str, tuple[str, int]] = {}
@@ -65,6 +66,7 @@ class Words:
                 "score": Signature(("string",), "number", choices=scores),
                 "band": Signature(("string",), "string", choices=scores),
                 "entered": Signature(("string",), "bool", choices=stages),
+                "segment": Signature(("string",), "bool", choices=self.segment_names),
             },
         )
 

@@ -1,0 +1,23 @@
+"""Segments as authors write them: named conditions, each put after those that it names; circles are refused."""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+
+from rumbo.core.definition import Segment
+from rumbo.topology.conditions import condition, segments_in
+from rumbo.topology.fields import Fields
+from rumbo.topology.words import Words
+
+
+def segments(fields: Fields, words: Words) -> tuple[Segment, ...]:
+    """The `segments` of a journey."""
+    built = {name: condition(body, f"segments.{name}", words) for name, body in fields.mapping("segments").items()}
+    order = TopologicalSorter({name: sorted(segments_in(made) & built.keys()) for name, made in built.items()})
+    try:
+        names = tuple(order.static_order())
+    except CycleError as error:
+        chain = " -> ".join(error.args[1])
+        words.notes.error(fields.at("segments"), f"segments: they name each other in a circle ({chain})")
+        return ()
+    return tuple(Segment(name, made) for name in names if (made := built[name]) is not None)
