@@ -22,6 +22,7 @@ COMMANDS = {
     "diff": "What a new version would have decided otherwise, over the same history.",
     "doctor": "What stands between this machine and a running worker.",
     "eval": "Try an expression on an event.",
+    "explain": "Why a decision was taken, as a tree.",
     "init": "Begin a topology of your own.",
     "inspect": "What intake makes of each record of a file.",
     "run": "Run a worker.",
@@ -29,9 +30,10 @@ COMMANDS = {
     "simulate": "Run a history through a topology, with no broker.",
     "test": "Run a topology's examples on a virtual clock.",
     "topics": "The topics that a topology needs: list, compare, create.",
+    "why-not": "Why a trigger did not act for a customer at an instant.",
 }
 
-_FILES = {"eval": "evaluate"}
+_FILES = {"eval": "evaluate", "why-not": "why_not"}
 """Commands whose names no module can have."""
 
 

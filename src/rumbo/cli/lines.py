@@ -28,6 +28,14 @@ def records(path: str, rejected: Callable[[Record, Reject], None]) -> Iterator[R
             yield record
 
 
+def history(path: str) -> Callable[[], Iterator[Record]]:
+    """The same for questions that read a file twice; standard input is kept. What cannot be read is passed over."""
+    if path != "-":
+        return lambda: records(path, lambda _record, _reject: None)
+    kept = list(records(path, lambda _record, _reject: None))
+    return lambda: iter(kept)
+
+
 def _open(path: str) -> BinaryIO:
     if path == "-":
         return sys.stdin.buffer

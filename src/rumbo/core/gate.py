@@ -55,3 +55,9 @@ def answers(asked: tuple[tuple[Gate, Ask], ...], stopped_by: Gate | None, no: No
             return (*said, GateAnswer(gate, passed=False, detail=no.detail))
         said.append(GateAnswer(gate, passed=True))
     return tuple(said)
+
+
+def every_answer(trigger: Trigger, asked: tuple[tuple[Gate, Ask], ...], scope: Scope) -> tuple[GateAnswer, ...]:
+    """What every gate would say here, also those behind a no: for explanations, nothing is consumed."""
+    said = ((gate, ask(trigger, scope)) for gate, ask in asked)
+    return tuple(GateAnswer(gate, passed=no is None, detail=no.detail if no is not None else "") for gate, no in said)

@@ -43,6 +43,8 @@ class JourneyMachine:
         self.journey, self.id = journey, journey.id
         self.scores = {score.name: ScoreMachine(score) for score in journey.scores}
         vocabulary, self._who = words.vocabulary(journey, self.scores), Identity(topology, journey)
+        self.words = vocabulary
+        """What its conditions can name, for explanations."""
         self.stages = StageMachine(journey, vocabulary)
         self._triggers = tuple(
             (AbsenceMachine if isinstance(trigger.on, Absence) else TriggerMachine)(trigger, order, vocabulary)
@@ -62,6 +64,10 @@ class JourneyMachine:
             **self._staging.timers(),
             **self._waiting.timers(),
         }
+
+    def trigger(self, name: str) -> TriggerMachine:
+        """One trigger by its id. Raises StopIteration where there is none."""
+        return next(each for each in self._triggers if each.id == name)
 
     def plan(self, key: str) -> Plan:
         """What an interaction of this (folded) name can touch; `""` stands for names that no rule mentions."""

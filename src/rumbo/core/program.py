@@ -57,6 +57,10 @@ class Program:
         journeys = tuple((machine, machine.plan(name)) for machine in self._machines)
         return _Plan(self._words.trackers.listening(name), journeys)
 
+    def machine(self, journey: str) -> JourneyMachine:
+        """One journey's machine, for explanations. Raises StopIteration where there is none."""
+        return next(machine for machine in self._machines if machine.id == journey)
+
     def scores(self, journey: str) -> dict[str, ScoreMachine]:
         """The score machines of one journey; none where the topology no longer has it."""
         return next((machine.scores for machine in self._machines if machine.id == journey), {})
