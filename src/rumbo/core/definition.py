@@ -319,6 +319,11 @@ class Journey(_Data, frozen=True):
     authority: Authority = Authority()
 
     @property
+    def first(self) -> str:
+        """The stage that everyone begins in; empty where there are no stages."""
+        return next((stage.name for stage in self.stages if not stage.side), "")
+
+    @property
     def major(self) -> str:
         """The part of the version that decision ids hang on."""
         return self.version.split(".", 1)[0]

@@ -10,7 +10,6 @@ import contextlib
 import gc
 import logging
 import signal
-from functools import partial
 from typing import Any, Final
 
 import faust
@@ -25,14 +24,14 @@ from rumbo.engine.broker import Broker, check_topics, check_unchanged, raw_of
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.lock import owned
-from rumbo.engine.readings import health, readings
 from rumbo.engine.stages import Counts, stages
 from rumbo.engine.tables import BatchRecovery, BatchTables
 from rumbo.engine.transport import BatchConsumer, BatchSchema, BatchTransport
+from rumbo.engine.window import Window
 from rumbo.errors import BrokerError, DefinitionError, InternalError, RumboError
-from rumbo.observe.logs import describe, place
 from rumbo.observe.metrics import Metrics
 from rumbo.observe.web import Web
+from rumbo.serve.api import Api
 from rumbo.topology import Topology
 
 WATCH_SECONDS: Final = 1.0
@@ -50,7 +49,6 @@ class Worker:
 
     def __init__(self, topology: Topology, settings: Settings) -> None:
         self.topology, self.settings, self.metrics = topology, settings, Metrics()
-        self.metrics.runs(topology.name, topology.fingerprint)
         self._failure: BaseException | None = None
         self._over = asyncio.Event()
         self._counts: dict[str, int | None] = {}
@@ -61,13 +59,20 @@ class Worker:
         broker = Broker(self.settings.connection())
         await broker.start()
         web = Web(self.settings, self.metrics.registry)
+        api: Api | None = None
         try:
             carriers = await self._carriers(broker)
-            self.metrics.read_from(partial(readings, carriers))
-            await web.start(partial(health, carriers))
+            api = Api(Window(carriers, ""), self.settings)
+            await web.start(
+                lambda: all(each.recovered.is_set() for each in carriers),
+                lambda: next((why for each in carriers if (why := each.stalled()) is not None), None),
+                api.routes(),
+            )
             await self._until_over(self._app(carriers), carriers, broker)
         finally:
             await web.stop()
+            if api is not None:
+                await api.close()
             await broker.stop()
         return self._answer()
 
@@ -159,9 +164,7 @@ class Worker:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if app.crashed:
-                why = app.crash_reason
-                said = f"{describe(why)} at {place(why)}" if why is not None else "without a reason"
-                self._fail(InternalError(f"Faust stopped: {said}"))
+                self._fail(InternalError(f"Faust stopped: {app.crash_reason!r}"))
             for carrier in carriers:
                 why = carrier.stalled()
                 if why is not None:
@@ -185,9 +188,7 @@ class Worker:
             return 0
         if isinstance(error, RumboError):
             raise error
-        raise InternalError(
-            f"unexpected: {describe(error)} at {place(error)}; nothing is lost: what was not committed is read again"
-        ) from None
+        raise InternalError(f"unexpected: {error!r}") from error
 
     def _app(self, carriers: tuple[Carrier, ...]) -> Any:
         settings, topology = self.settings, self.topology

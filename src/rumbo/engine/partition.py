@@ -24,6 +24,7 @@ from rumbo.core.program import Program
 from rumbo.engine import position as record
 from rumbo.engine.clock import event_clock, live_clock
 from rumbo.engine.failpoint import Failpoints
+from rumbo.engine.notes import Notes
 from rumbo.engine.position import Position
 from rumbo.engine.rejects import REJECTS_WATCHED, check_rejects
 from rumbo.engine.store import POSITION_KEY, Store
@@ -32,6 +33,7 @@ from rumbo.errors import InternalError
 from rumbo.intake import Reader, Reject, dead_letter
 from rumbo.observe.metrics import Metrics
 from rumbo.output import Encoder
+from rumbo.serve.live import Live
 from rumbo.topology import Topology
 
 TIMERS: Final = 500
@@ -86,6 +88,7 @@ class Stage(NamedTuple):
     """Partitions of the topic that a re-key stage writes."""
     metrics: Metrics
     failpoints: Failpoints
+    live: Live
 
 
 class PartitionWorker:
@@ -99,6 +102,8 @@ class PartitionWorker:
         self._written_at = self._looked_at = 0.0
         self._recent: deque[bool] = deque(maxlen=REJECTS_WATCHED)
         self._touched: dict[str, tuple[Profile, bytes]] = {}
+        firsts = {journey.id: journey.first for journey in stage.topology.journeys}
+        self.notes = Notes(store, stage.live, stage.encoder, stage.topology.journal, firsts)
         self._owed = True
         """Whether timers may be overdue: a predecessor may have moved the clock and died before it fired what that made due."""
         self.done = self._reached()
@@ -122,8 +127,7 @@ class PartitionWorker:
         self._advance(batch, trimmed, clock)
         self.stage.failpoints.reached("after_step")
         await self._commit(groups, (batch.topic, batch.begin, batch.end))
-        appended = trimmed[0].timestamp if trimmed else 0
-        self.stage.metrics.batch(batch.topic, len(trimmed), monotonic() - started, appended)
+        self.stage.metrics.batch(self.number, batch.topic, len(trimmed), monotonic() - started)
         await self.timers()
 
     def _continues(self, batch: Batch) -> Sequence[Any]:
@@ -170,6 +174,7 @@ class PartitionWorker:
                 flags(each.flags)
         self.position.sources[topic].clock = latest
         self._encode(decisions, groups)
+        self.notes.heard(interactions)
         self.stage.metrics.processed(topic, len(records), len(interactions), self.stage.program.stats)
 
     def _load(self, customers: set[str]) -> None:
@@ -179,6 +184,7 @@ class PartitionWorker:
             if value is None:
                 self._place(name)
                 self._touched[name] = (load(name, None), _NO_TIMER)
+                self.notes.met(1)
             else:
                 self._touched[name] = (load(name, value[DUE_BYTES:]), value[:DUE_BYTES])
 
@@ -206,6 +212,7 @@ class PartitionWorker:
             out = encode(decision)
             groups.setdefault((out.topic, self.number), []).append((out.key, out.value, out.headers))
             count(decision)
+        self.notes.decided(decisions)
 
     # Time -------------------------------------------------------------------------------------------------------------
 
@@ -230,7 +237,7 @@ class PartitionWorker:
                 if isinstance(said, dict) and said.get("type") == "clock":
                     latest = max(latest, parse_instant(str(said["at"])))
             except (msgspec.MsgspecError, ValueError, KeyError):
-                self.stage.metrics.ignored(each.topic, "not_a_control_record")
+                self.stage.metrics.rejected(each.topic, "not_a_control_record")
         return latest
 
     def has_to_look(self) -> bool:
@@ -278,15 +285,10 @@ class PartitionWorker:
             groups: Groups = {}
             self._encode(decisions, groups)
             await self._commit(groups, None)
-            self.stage.metrics.timers(len(due), self._since(due[0][0]))
+            self.stage.metrics.timers(len(due))
             fired = True
         self._owed = False
         return fired
-
-    def _since(self, due: Instant) -> float:
-        """Seconds since an instant, by what the topology lives by: the wall, or the partition's clock."""
-        now = int(time() * 1_000_000) if self.stage.topology.clock == "live" else self.position.clock
-        return (now - due) / 1_000_000
 
     # Committing -------------------------------------------------------------------------------------------------------
 
@@ -300,6 +302,7 @@ class PartitionWorker:
             if value[:DUE_BYTES] != old:
                 moves.append((old, value[:DUE_BYTES], customer))
         rows.append((POSITION_KEY, record.dump(self.position)))
+        rows += self.notes.rows(self._touched)
         stage, number = self.stage, self.number
         everything = [(topic, place, out) for (topic, place), out in groups.items()]
         everything.append((stage.changelog, number, [(key, value, _NO_HEADERS) for key, value in rows]))
@@ -308,6 +311,7 @@ class PartitionWorker:
         self._committed(committed)
         self.store.write(rows, moves, committed.next_offsets[stage.changelog, number])
         stage.failpoints.reached("before_ack")
+        self.notes.committed()
         self._touched = {}
         self.done = self._reached()
 
@@ -320,7 +324,7 @@ class PartitionWorker:
         broker = committed.broker_ms.get((self.stage.topology.outputs.progress, self.number), -1)
         if broker > 0:
             self.broker_time = broker * 1000
-        self.stage.metrics.committed()
+        self.stage.metrics.committed(self.number, self.position.clock)
 
     def _progress(self, consumed: tuple[str, int, int] | None) -> Row:
         """What this transaction took and where the clock stands: a replay of several topics takes the same order."""

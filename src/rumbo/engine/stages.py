@@ -11,6 +11,7 @@ from rumbo.engine.rekey import RekeyWorker, events_reader
 from rumbo.intake import reader
 from rumbo.observe.metrics import Metrics
 from rumbo.output import Encoder
+from rumbo.serve.live import Live
 from rumbo.topology import Topology
 
 DECIDING = "profiles"
@@ -50,6 +51,7 @@ def stages(
         spread=counts.profiles,
         metrics=metrics,
         failpoints=failpoints,
+        live=Live(),
     )
     if not raw:
         return [(deciding, PartitionWorker)]

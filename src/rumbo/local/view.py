@@ -1,42 +1,128 @@
-"""Profiles as people and programs read them: what is stored, with scores read at an instant."""
+"""Profiles as people and programs read them: what is stored, with scores read at an instant. It never changes a profile."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
 
 from rumbo.core.instant import Instant, isoformat
-from rumbo.core.profile import Profile
+from rumbo.core.outputs import Contributor
+from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.program import Program
+from rumbo.core.score import ScoreMachine
+
+_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers"})  # fmt: skip
+_JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable"})  # fmt: skip
 
 
-def profile_view(profile: Profile, program: Program, now: Instant) -> dict[str, Any]:
+class Visit(msgspec.Struct, frozen=True):
+    """A stage, and when it was entered."""
+
+    stage: str
+    at: str
+
+
+class ScoreView(msgspec.Struct, frozen=True):
+    """A score as it stands, its band, and the rules that make it, the largest first."""
+
+    value: float
+    band: str | None
+    contributors: tuple[Contributor, ...] = ()
+
+
+class JourneyView(msgspec.Struct, frozen=True):
+    """Where a customer is in one journey. Times are RFC 3339."""
+
+    stage: str
+    high_water: str
+    entered_at: str
+    history: tuple[Visit, ...] = ()
+    """The last stages entered, the latest last."""
+    scores: dict[str, ScoreView] = {}
+    segments: dict[str, str] = {}
+    """Segments that the customer is in -> since when."""
+    last_actions: dict[str, str] = {}
+    """Trigger -> when it was last emitted."""
+    set_since: str | None = None
+    """Since when somebody (a CRM, a person) has set the stage; null where the conditions have."""
+    set_until: str | None = None
+    held_until: str | None = None
+    """Until when the stage is held because it went forth and back too often."""
+    waiting: dict[str, str] = {}
+    """Trigger that waits for an absence -> since when."""
+    more: dict[str, Any] = {}
+    """Whatever else is stored of this journey."""
+
+
+class CustomerView(msgspec.Struct, frozen=True):
+    """Everything known about one customer, read at `as_of`."""
+
+    customer: str
+    as_of: str
+    clock: str
+    first_seen: str
+    events: int
+    journeys: dict[str, JourneyView]
+    counters: dict[str, int]
+    last: dict[str, str]
+    """Interactions that some rule watches -> the last one."""
+    traits: dict[str, Any]
+    timers: dict[str, str]
+    """What is due next, the earliest first."""
+    more: dict[str, Any] = {}
+    """Whatever else is stored: segments, flows, consents, answers, as the definitions use them."""
+
+
+def profile_view(profile: Profile, program: Program, now: Instant) -> CustomerView:
     """One profile: stages, scores read at `now` (or the customer's clock, if later), counters, next timers."""
     at = max(now, profile.clock)
-    journeys: dict[str, Any] = {}
-    for journey, state in profile.journeys.items():
-        machines = program.scores(journey)
-        journeys[journey] = {
-            "stage": state.stage,
-            "high_water": state.high_water,
-            "entered_at": isoformat(state.entered_at),
-            "segments": {name: isoformat(since) for name, since in sorted(state.segments.items())},
-            "scores": {
-                name: {
-                    "value": round(machine.value(state.scores[name], at), 4) if name in state.scores else 0.0,
-                    "band": machine.band_name(state.scores[name].band) if name in state.scores else None,
-                }
-                for name, machine in machines.items()
-            },
-        }
-    return {
-        "customer": profile.customer,
-        "clock": isoformat(profile.clock),
-        "first_seen": isoformat(profile.first_seen),
-        "events": profile.events,
-        "journeys": journeys,
-        "counters": dict(sorted(profile.counters.items())),
-        "traits": {name: kept[0] for name, kept in sorted(profile.traits.items())},
-        "timers": {
-            name: isoformat(due) for name, due in sorted(profile.timers.items(), key=lambda each: (each[1], each[0]))
-        },
-    }
+    return CustomerView(
+        customer=profile.customer,
+        as_of=isoformat(at),
+        clock=isoformat(profile.clock),
+        first_seen=isoformat(profile.first_seen),
+        events=profile.events,
+        journeys={name: _journey(state, program.scores(name), at) for name, state in profile.journeys.items()},
+        counters=dict(sorted(profile.counters.items())),
+        last=_times(profile.last),
+        traits={name: kept[0] for name, kept in sorted(profile.traits.items())},
+        timers=_times(dict(sorted(profile.timers.items(), key=lambda each: (each[1], each[0])))),
+        more=_more(profile, _SHOWN),
+    )
+
+
+def _journey(state: JourneyState, machines: Mapping[str, ScoreMachine], at: Instant) -> JourneyView:
+    return JourneyView(
+        stage=state.stage,
+        high_water=state.high_water,
+        entered_at=isoformat(state.entered_at),
+        history=tuple(Visit(stage, isoformat(when)) for stage, when in state.history),
+        scores={name: _score(machine, state, at) for name, machine in machines.items()},
+        segments=_times(dict(sorted(state.segments.items()))),
+        last_actions=_times(state.fired),
+        set_since=isoformat(state.lock[0]) if state.lock else None,
+        set_until=isoformat(state.lock[1]) if state.lock and state.lock[1] else None,
+        held_until=isoformat(state.unstable) if state.unstable else None,
+        waiting={name: isoformat(since[0]) for name, since in state.since.items()},
+        more=_more(state, _JOURNEY_SHOWN),
+    )
+
+
+def _score(machine: ScoreMachine, state: JourneyState, at: Instant) -> ScoreView:
+    own = state.scores.get(machine.name)
+    if own is None:
+        return ScoreView(0.0, None)
+    value = machine.value(own, at)
+    return ScoreView(round(value, 4), machine.band_name(machine.band(own.band, value)), machine.contributors(own, at))
+
+
+def _times(times: Mapping[str, Instant]) -> dict[str, str]:
+    return {name: isoformat(at) for name, at in times.items()}
+
+
+def _more(record: msgspec.Struct, shown: frozenset[str]) -> dict[str, Any]:
+    """The fields that nobody has given a place yet, where they hold anything."""
+    names = (name for name in record.__struct_fields__ if name not in shown)
+    return {name: msgspec.to_builtins(value) for name in names if (value := getattr(record, name))}

@@ -32,6 +32,7 @@ _KEYS = (
     "output_mode",
     "dlq",
     "duplicates",
+    "journal",
 )
 _SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
 _OUTPUTS = tuple(OutputTopics.__struct_fields__)
@@ -119,6 +120,7 @@ class Loaded:
             mode=fields.choice("output_mode", ("structured", "binary", "plain"), "structured"),  # type: ignore[arg-type]  # the same
             dlq_payload=payload, dlq_limit=limit,  # type: ignore[arg-type]  # one of the choices
             ring=fields.whole("duplicates", 64, least=1, most=4096),
+            journal=fields.whole("journal", 0, least=0, most=1000),
             texts=self.texts,
         )  # fmt: skip
 

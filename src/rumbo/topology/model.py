@@ -46,6 +46,8 @@ class Topology(msgspec.Struct, frozen=True):
     dlq_limit: float = 0.2
     """Share of rejects among the last records that stops a worker rather than emptying a topic into the dead letters."""
     ring: int = 64
+    journal: int = 0
+    """Interactions without a decision, and interactions with one, that are kept of each customer for the customer view."""
     texts: dict[str, str] = {}
 
     @property

@@ -1,0 +1,123 @@
+"""What a partition notes beside its profiles, for those who look: the tally of its funnel, and journals where the topology keeps them.
+
+Notes are rows of the same transaction and the same write of the store, so they are as exact as the profiles. Nothing is
+decided by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from rumbo.core import tally as counts
+from rumbo.core.decision import Decision
+from rumbo.core.interaction import Interaction
+from rumbo.core.outputs import StageChanged
+from rumbo.core.profile import DUE_BYTES, Profile
+from rumbo.core.tally import Tally
+from rumbo.engine.journal import Journal
+from rumbo.engine.store import Store
+from rumbo.output import Encoder
+from rumbo.serve.live import Live
+
+TALLY_KEY: Final = b"mtally"
+Row = tuple[bytes, bytes | None]
+
+
+class _Marks(msgspec.Struct, array_like=True):
+    """Of a journey's state only what it begins with."""
+
+    stage: str = ""
+    high_water: str = ""
+
+
+class _Marked(msgspec.Struct, array_like=True):
+    """Of a profile only its journeys: the rest is passed over undecoded."""
+
+    customer: msgspec.Raw
+    clock: msgspec.Raw
+    first_seen: msgspec.Raw
+    events: msgspec.Raw
+    ring: msgspec.Raw
+    counters: msgspec.Raw
+    last: msgspec.Raw
+    windows: msgspec.Raw
+    traits: msgspec.Raw
+    journeys: dict[str, _Marks]
+
+
+_marked: Final = msgspec.msgpack.Decoder(_Marked).decode
+
+
+class Notes:
+    """The notes of one partition, and what it will note with the next commit."""
+
+    def __init__(self, store: Store, live: Live, encoder: Encoder, journal: int, firsts: dict[str, str]) -> None:
+        self._store, self._live, self._firsts = store, live, firsts
+        self.tally = load_tally(store, firsts)
+        self._journal = Journal(store, journal, encoder.value) if journal else None
+        self._interactions, self._new = 0, 0
+        self._decisions: list[Decision] = []
+
+    def met(self, customers: int) -> None:
+        """So many customers are here for the first time."""
+        self._new += customers
+
+    def heard(self, interactions: Sequence[Interaction]) -> None:
+        """These were stepped."""
+        self._interactions += len(interactions)
+        if self._journal is not None:
+            self._journal.heard(interactions)
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        """These came of it."""
+        self._decisions += decisions
+        if self._journal is not None:
+            self._journal.decided(decisions)
+
+    def rows(self, touched: dict[str, tuple[Profile, bytes]]) -> list[Row]:
+        """What is written with this commit."""
+        rows: list[Row] = []
+        moves = [each for each in self._decisions if type(each.data) is StageChanged]
+        if self._new or moves:
+            self.tally.customers += self._new
+            self._new = 0
+            self._count(moves, touched)
+            rows.append((TALLY_KEY, counts.dump(self.tally)))
+        if self._journal is not None:
+            rows += self._journal.rows()
+        return rows
+
+    def committed(self) -> None:
+        """It is written: now it may be shown."""
+        self._live.committed(self._interactions, self._decisions)
+        self._interactions, self._decisions = 0, []
+
+    def _count(self, moves: list[Decision], touched: dict[str, tuple[Profile, bytes]]) -> None:
+        """Count the moves; for those who may never have been so high before, look at what is stored of them."""
+        tally = self.tally
+        risen = dict.fromkeys(each.customer for each in moves if tally.moved(each))
+        if not risen:
+            return
+        stored = self._store.get_many([b"p" + customer.encode() for customer in risen])
+        for customer, value in zip(risen, stored, strict=True):
+            before: dict[str, Any] = _marked(value[DUE_BYTES:]).journeys if value is not None else {}
+            for journey, state in touched[customer][0].journeys.items():
+                was = before.get(journey)
+                tally.raised(journey, (was and was.high_water) or self._firsts.get(journey, ""), state.high_water)
+
+
+def load_tally(store: Store, firsts: dict[str, str]) -> Tally:
+    """The tally last written. A store from before there was one is counted once; its past moves stay unknown."""
+    value = store.get_many([TALLY_KEY])[0]
+    if value is not None:
+        return counts.load(value)
+    tally = Tally()
+    for _, profile in store.profiles():
+        tally.customers += 1
+        for journey, state in _marked(profile[DUE_BYTES:]).journeys.items():
+            if state.stage and journey in firsts:
+                tally.stands(journey, firsts[journey], state.stage, state.high_water)
+    return tally

@@ -1,0 +1,99 @@
+"""The worker's state as the HTTP API sees it: committed profiles from the stores that are owned, and who owns the others.
+
+It reads on the loop that writes, between two steps, so what it sees is committed and whole. It never writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rumbo.core import tally as counts
+from rumbo.core.instant import isoformat
+from rumbo.core.profile import DUE_BYTES
+from rumbo.core.tally import Tally
+from rumbo.engine import journal
+from rumbo.engine.carrier import Carrier
+from rumbo.engine.rekey import place_of
+from rumbo.serve.state import Entry, Found, Owner, WorkerStatus
+
+Shares = Callable[[], Mapping[str, Mapping[str, Any]]]
+"""What the group gave to whom: URL -> topic -> partitions."""
+
+
+class Window:
+    """One worker, seen from outside."""
+
+    def __init__(self, carriers: tuple[Carrier, ...], url: str) -> None:
+        self._carriers, self._carrier, self._url = carriers, carriers[0], url
+        stage = self._carrier.stage
+        self.topology, self.program, self.live = stage.topology, stage.program, stage.live
+        self.partitions = stage.partitions
+        self.shares: Shares = dict
+        """Told by the group's assignment, once there is one."""
+
+    def owner(self, customer: str) -> Owner:
+        """Who has this customer, by murmur2 of the id. A partition that is being taken over answers nobody yet."""
+        stage, number = self._carrier.stage, place_of(customer.encode(), self._carrier.stage.partitions)
+        if self._carrier.recovered.is_set() and number in self._carrier.workers:
+            return Owner(here=True)
+        owners = [url for url, numbers in self._assigned().items() if number in numbers]
+        if not owners:
+            return Owner(here=False, why=f"no worker owns partition {number} of {stage.topology.name} now")
+        if self._url in owners:
+            return Owner(here=False, why=f"partition {number} of {stage.topology.name} is being recovered")
+        return Owner(here=False, url=owners[0])
+
+    def customer(self, customer: str) -> Found | None:
+        """The profile as committed."""
+        key, stage = b"p" + customer.encode(), self._carrier.stage
+        home = place_of(customer.encode(), stage.partitions)
+        numbers = [home]
+        if stage.topology.keys == "count":  # producers may place by another hash: what is here is found
+            numbers += [number for number in self._carrier.workers if number != home]
+        for number in numbers:
+            worker = self._carrier.workers[number]
+            value = worker.store.get_many([key])[0]
+            if value is not None:
+                return Found(self.program.load(customer, value[DUE_BYTES:]), worker.position.clock)
+        return None
+
+    def journal(self, customer: str) -> list[Entry]:
+        """The customer's journal, wherever it is kept here."""
+        kept = self.topology.journal
+        if not kept:
+            return []
+        home = place_of(customer.encode(), self._carrier.stage.partitions)
+        numbers = sorted(self._carrier.workers, key=lambda number: number != home)
+        if self.topology.keys != "count":
+            numbers = [home]
+        for number in numbers:
+            if found := journal.read(self._carrier.workers[number].store, customer, kept):
+                return found
+        return []
+
+    def tally(self) -> Tally:
+        """The customers of the partitions owned."""
+        return counts.total(worker.notes.tally for worker in self._carrier.workers.values())
+
+    def status(self) -> WorkerStatus:
+        """How the worker is."""
+        workers = self._carrier.workers
+        clocks = [worker.position.clock for worker in workers.values() if worker.position.clock]
+        return WorkerStatus(
+            worker=self._url,
+            ready=all(each.recovered.is_set() for each in self._carriers),
+            partitions=tuple(sorted(workers)),
+            interactions=self.live.interactions,
+            decisions=self.live.decisions,
+            lag_records=sum(each.lag() for each in self._carriers),
+            clock=isoformat(min(clocks)) if clocks else None,
+        )
+
+    def peers(self) -> Mapping[str, frozenset[int]]:
+        """The other workers, by what the group gave them."""
+        return {url: numbers for url, numbers in self._assigned().items() if url != self._url}
+
+    def _assigned(self) -> dict[str, frozenset[int]]:
+        changelog = self._carrier.stage.changelog
+        return {str(url): frozenset(topics.get(changelog, ())) for url, topics in self.shares().items()}

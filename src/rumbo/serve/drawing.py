@@ -1,0 +1,137 @@
+"""A definition in words and edges, for people: drawn from the checked data that runs, never from the author's text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import assert_never
+
+from rumbo.core import definition as d
+from rumbo.core.instant import format_duration
+from rumbo.core.outputs import Direction
+from rumbo.serve.model import (
+    BandDrawing,
+    Edge,
+    JourneyDrawing,
+    ScoreDrawing,
+    SegmentDrawing,
+    StageDrawing,
+    TriggerDrawing,
+)
+
+
+def drawing(journey: d.Journey) -> JourneyDrawing:
+    """One journey."""
+    stages = tuple(
+        StageDrawing(stage.name, stage.side, said(stage.when) if stage.when is not None else None)
+        for stage in journey.stages
+    )
+    scores = tuple(
+        ScoreDrawing(
+            score.name,
+            tuple(BandDrawing(band.name, band.enter, band.leave) for band in score.bands),
+            tuple(_points(rule) for rule in score.rules),
+        )
+        for score in journey.scores
+    )
+    triggers = tuple(_trigger(each) for each in journey.triggers)
+    segments = tuple(SegmentDrawing(each.name, said(each.when)) for each in journey.segments)
+    return JourneyDrawing(journey.id, journey.version, stages, tuple(_edges(journey)), scores, segments, triggers)
+
+
+def _edges(journey: d.Journey) -> Iterator[Edge]:
+    ordered = [stage for stage in journey.stages if not stage.side]
+    for before, after in pairwise(ordered):
+        yield Edge(before.name, after.name, "forward", said(after.when) if after.when is not None else None)
+    for at, stage in enumerate(ordered):
+        for back in stage.back:
+            yield Edge(stage.name, back.stage, "backward", said(back.when))
+        if stage.until is not None and at:
+            yield Edge(stage.name, ordered[at - 1].name, "backward", f"{said(stage.until)} (to the highest that holds)")
+    for side in (stage for stage in journey.stages if stage.side):
+        when = said(side.when) if side.when is not None else None
+        for origin in side.sources or tuple(stage.name for stage in ordered):
+            yield Edge(origin, side.name, "aside", when)
+        if side.until is not None and ordered:
+            yield Edge(side.name, ordered[0].name, "return", said(side.until))
+
+
+def direction(journey: d.Journey, origin: str, target: str) -> Direction:
+    """What kind of move it is between two stages, by the order of the definition."""
+    rank = {stage.name: at for at, stage in enumerate(journey.stages) if not stage.side}
+    if target not in rank:
+        return "aside"
+    if origin not in rank:
+        return "return"
+    return "forward" if rank[target] > rank[origin] else "backward"
+
+
+def said(condition: d.Condition) -> str:
+    """A condition in words."""
+    match condition:
+        case d.Happened(events=events, at_least=least, within=within):
+            times = f" at least {least} times" if least > 1 else ""
+            return f"{_events(events)}{times}" + (f" within {format_duration(within)}" if within else "")
+        case d.Idle(events=events, length=length):
+            return f"no {_events(events)} for {format_duration(length)}"
+        case d.InBand(score=score, band=band):
+            return f"{score} in {band} or higher"
+        case d.Level(score=score, at_least=least):
+            return f"{score} at least {least:g}"
+        case d.InStage(stages=stages):
+            return f"in {' or '.join(stages)}"
+        case d.Reached(stage=stage):
+            return f"{stage} reached"
+        case d.InSegment(segment=segment):
+            return f"in segment {segment}"
+        case d.Where(text=text):
+            return text
+        case d.All(of=parts):
+            return " and ".join(f"({said(part)})" for part in parts)
+        case d.AnyOf(of=parts):
+            return " or ".join(f"({said(part)})" for part in parts)
+        case d.Not(of=part):
+            return f"not ({said(part)})"
+        case _:
+            assert_never(condition)
+
+
+def _events(events: d.EventTest) -> str:
+    name = events.label or " or ".join(events.names) or "anything"
+    return name + (f" where {events.where}" if events.where is not None else "")
+
+
+def _trigger(trigger: d.Trigger) -> TriggerDrawing:
+    when = _on(trigger.on) + (f", if {said(trigger.when)}" if trigger.when is not None else "")
+    action = trigger.action
+    params = ", ".join(f"{name}: {value}" for name, value in action.params.items())
+    cooldown = format_duration(trigger.cooldown) if trigger.cooldown is not None else None
+    return TriggerDrawing(trigger.id, when, action.kind + (f" ({params})" if params else ""), trigger.mode, cooldown)
+
+
+def _on(on: d.On) -> str:
+    match on:
+        case d.OnEvent(events=events):
+            return _events(events)
+        case d.OnCondition(when=when):
+            return f"as soon as {said(when)}"
+        case d.OnStage(stage=stage, change=change):
+            return f"{stage} {change}"
+        case d.OnBand(score=score, band=band, change=change):
+            return f"{score} {change} {band}"
+        case d.OnSegment(segment=segment, change=change):
+            return f"segment {segment} {change}"
+        case d.Absence(of=of, length=length, since=since):
+            text = f"no {_events(of)} for {format_duration(length)}"
+            if since is None:
+                return text
+            return (
+                f"{text} after {_events(since) if isinstance(since, d.EventTest) else f'{since.stage} {since.change}'}"
+            )
+        case _:
+            assert_never(on)
+
+
+def _points(rule: d.Points) -> str:
+    points = f"{rule.points:g}" if isinstance(rule.points, int | float) else rule.points
+    return f"{_events(rule.events)}: {points}"

@@ -1,0 +1,162 @@
+"""What the API answers with, as types: the OpenAPI document is made from them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from rumbo.core.outputs import Direction
+from rumbo.core.tally import StageCount
+from rumbo.serve.state import WorkerStatus
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An interaction, or an instant at which timers came due (`name` is null), and the decisions that came of it."""
+
+    at: str
+    name: str | None = None
+    id: str | None = None
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    decisions: list[msgspec.Raw] = []
+    more: int = 0
+    """Decisions of this entry that were not kept."""
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """What happened to one customer, the last first. `kept`: how many entries of each kind the topology keeps (0: none)."""
+
+    customer: str
+    kept: int
+    entries: list[TimelineEntry]
+
+
+class Decisions(msgspec.Struct, frozen=True):
+    """What was decided for one customer, the last first."""
+
+    customer: str
+    kept: int
+    decisions: list[msgspec.Raw]
+
+
+class StageDrawing(msgspec.Struct, frozen=True):
+    """A stage, and in words what it takes to enter it (null: nothing but the way there)."""
+
+    stage: str
+    side: bool
+    when: str | None = None
+
+
+class Edge(msgspec.Struct, frozen=True, rename={"origin": "from", "target": "to"}):
+    """A move that the definition allows."""
+
+    origin: str
+    target: str
+    kind: Direction
+    when: str | None = None
+
+
+class TriggerDrawing(msgspec.Struct, frozen=True):
+    """A trigger in words: when, what is asked for, what may hold it back."""
+
+    trigger: str
+    when: str
+    action: str
+    mode: Literal["live", "shadow"]
+    cooldown: str | None = None
+
+
+class BandDrawing(msgspec.Struct, frozen=True):
+    """A band of a score: entered at `enter`, left below `leave`."""
+
+    band: str
+    enter: float
+    leave: float
+
+
+class ScoreDrawing(msgspec.Struct, frozen=True):
+    """A score, its bands from low to high, and its rules in words."""
+
+    score: str
+    bands: tuple[BandDrawing, ...]
+    rules: tuple[str, ...]
+
+
+class SegmentDrawing(msgspec.Struct, frozen=True):
+    """A segment, and in words who is in it."""
+
+    segment: str
+    when: str
+
+
+class JourneyDrawing(msgspec.Struct, frozen=True):
+    """A definition as it runs, ready to be drawn."""
+
+    journey: str
+    version: str
+    stages: tuple[StageDrawing, ...]
+    edges: tuple[Edge, ...]
+    scores: tuple[ScoreDrawing, ...]
+    segments: tuple[SegmentDrawing, ...]
+    triggers: tuple[TriggerDrawing, ...]
+
+
+class Journeys(msgspec.Struct, frozen=True):
+    """The journeys of the topology."""
+
+    topology: str
+    journeys: tuple[JourneyDrawing, ...]
+
+
+class Funnel(msgspec.Struct, frozen=True):
+    """How many customers are where. `complete` is false while some partition has no worker that answers: then it is a part."""
+
+    journey: str
+    version: str
+    customers: int
+    stages: list[StageCount]
+    complete: bool
+
+
+class Flow(msgspec.Struct, frozen=True, rename={"origin": "from", "target": "to"}):
+    """Moves from one stage to another, since the topology began."""
+
+    origin: str
+    target: str
+    moves: int
+    direction: Direction
+
+
+class Moves(msgspec.Struct, frozen=True):
+    """How customers moved, the most frequent first."""
+
+    journey: str
+    version: str
+    moves: list[Flow]
+    complete: bool
+
+
+class Status(msgspec.Struct, frozen=True):
+    """All workers that answer, and their sums. `complete` as in a funnel."""
+
+    topology: str
+    version: str
+    workers: list[WorkerStatus]
+    interactions: int
+    decisions: int
+    lag_records: int
+    clock: str | None
+    complete: bool
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """A problem document (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    retry_after: int | None = None
+    """Seconds, where trying again may help."""

@@ -1,0 +1,137 @@
+"""A worker without Kafka: the real partitions, stores, notes and API of a topology; only the producer is a list that answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from rumbo.config import settings
+from rumbo.core.instant import isoformat, parse_instant
+from rumbo.engine.failpoint import Failpoints
+from rumbo.engine.partition import Batch
+from rumbo.engine.position import Position, SourcePosition
+from rumbo.engine.rekey import place_of
+from rumbo.engine.stages import Counts, stages
+from rumbo.engine.store import Memory, Store
+from rumbo.engine.transaction import Committed
+from rumbo.engine.window import Window
+from rumbo.intake import Record
+from rumbo.observe.guard import LINE_BYTES, application
+from rumbo.observe.metrics import Metrics
+from rumbo.serve.api import Api
+from rumbo.topology import load
+
+PARTITIONS = 4
+START = parse_instant("2026-01-01T00:00:00Z")
+DAY = 86_400_000_000
+
+
+class Producer:
+    """Takes everything and numbers it."""
+
+    def __init__(self):
+        self.ends, self.written = Counter(), []
+
+    async def commit(self, everything):
+        for topic, partition, rows in everything:
+            self.ends[topic, partition] += len(rows)
+            self.written += [(topic, key, value) for key, value, _ in rows]
+        return Committed({(topic, number): self.ends[topic, number] for topic, number, _ in everything}, {})
+
+
+class Owned:
+    """What a carrier is to a window: partitions that are owned, or not (yet)."""
+
+    def __init__(self, stage, workers):
+        self.stage, self.workers, self.recovered = stage, workers, asyncio.Event()
+        self.recovered.set()
+
+    def lag(self):
+        return 0
+
+
+class Worker:
+    """One topology, all partitions in this process, each with a store of its own."""
+
+    def __init__(self, folder: Path, topology="topologies/grocery", edit=lambda made: made, owned=range(PARTITIONS)):
+        self.topology = edit(load(topology))
+        self.folder, self.memory, self._numbers = folder, Memory(8), tuple(owned)
+        self.offsets = Counter()
+        self.open()
+
+    def open(self):
+        """Begin, or begin again on the same stores."""
+        (self.stage, make), *_ = stages(self.topology, Counts(PARTITIONS, 0), Metrics(), Failpoints(""))
+        source = self.topology.sources[0].topic
+        self.workers, self.producer = {}, Producer()
+        for number in self._numbers:
+            store = Store.open(self.folder / f"profiles-{number}", f"test/{number}", self.memory)
+            found = Position(
+                sources={
+                    source: SourcePosition(self.offsets[number], PARTITIONS),
+                    "control": SourcePosition(0, PARTITIONS),
+                }
+            )
+            self.workers[number] = make(self.stage, number, store, self.producer, found)
+            self.workers[number].caught_up = dict.fromkeys(self.workers[number].caught_up, True)
+        self.carrier = Owned(self.stage, self.workers)
+        self.window = Window((self.carrier,), "http://127.0.0.1:1")
+
+    def close(self):
+        for worker in self.workers.values():
+            worker.store.close()
+
+    async def hear(self, *events):
+        """Step interactions: (customer, name, day, properties)."""
+        batches = {}
+        for number, (customer, name, day, *rest) in enumerate(events):
+            place = place_of(customer.encode(), PARTITIONS)
+            said = {
+                "type": "track", "event": name, "userId": customer, "messageId": f"{customer}-{name}-{day}-{number}",
+                "timestamp": isoformat(START + round(day * DAY)), "properties": rest[0] if rest else {},
+            }  # fmt: skip
+            at = self.offsets[place]
+            self.offsets[place] += 1
+            source = self.topology.sources[0].topic
+            batches.setdefault(place, []).append(
+                Record(source, place, at, -1, customer.encode(), msgspec.json.encode(said))
+            )
+        for place, records in batches.items():
+            first = records[0].offset
+            await self.workers[place].take(Batch(records[0].topic, first, first + len(records), records, True))
+
+    async def until(self, day):
+        """Let the clock of every partition reach a day."""
+        for worker in self.workers.values():
+            worker.position.clock = START + round(day * DAY)
+            await worker.timers()
+
+    @asynccontextmanager
+    async def served(self, more=(), **given):
+        """The API on a free port: a client session to it."""
+        known = settings({}, **given)
+        api, app = Api(self.window, known), application(known)
+        app.add_routes(api.routes())
+        app.add_routes(more)
+        runner = web.AppRunner(app, access_log=None, max_line_size=LINE_BYTES)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = site._server.sockets[0].getsockname()[1]
+        try:
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+                yield session
+        finally:
+            await api.close()
+            await runner.cleanup()
+
+
+def run(what):
+    """One coroutine, on a loop of its own."""
+    return asyncio.run(what)
