@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rumbo.core.decision import Because, Decision, GateAnswer, Kind, Leaf, decision_id
+from hashlib import sha256
+
+from rumbo.core.decision import Because, Decision, GateAnswer, Kind, Leaf
 from rumbo.core.definition import Journey
 from rumbo.core.instant import isoformat
 from rumbo.core.outputs import Data
@@ -13,13 +15,18 @@ class Identity:
     """One journey of one topology, as it signs."""
 
     def __init__(self, topology: str, journey: Journey) -> None:
-        self.topology, self.journey, self.version, self._major = topology, journey.id, journey.version, journey.major
+        self.topology, self.journey, self.version = topology, journey.id, journey.version
+        self._begin = "".join(f"{len(part)}:{part}|" for part in (topology, journey.id, journey.major))
 
     def decide(self, scope: Scope, kind: Kind, trigger: str, data: Data) -> Decision:
-        """Sign what `trigger` decided on this input: the id hangs on the rule, the customer and the occurrence, nothing else."""
-        customer = scope.profile.customer
-        key = decision_id(self.topology, self.journey, self._major, customer, trigger, scope.occurrence)
-        return Decision(key, kind, customer, scope.at, self.journey, data)
+        """Sign what `trigger` decided on this input: the id hangs on the rule, the customer and the occurrence, nothing else.
+
+        The id is `decision.decision_id`'s, with what never changes written once.
+        """
+        customer, event = scope.profile.customer, scope.event
+        occurrence = event.id if event is not None else scope.occurrence
+        text = f"{self._begin}{len(customer)}:{customer}|{len(trigger)}:{trigger}|{len(occurrence)}:{occurrence}|"
+        return Decision(sha256(text.encode()).hexdigest(), kind, customer, scope.at, self.journey, data)
 
     def words(self, scope: Scope) -> dict[str, str]:
         """What every output says of itself."""

@@ -15,7 +15,7 @@ from rumbo.core.identity import Identity
 from rumbo.core.profile import JourneyState
 from rumbo.core.scope import Turn
 from rumbo.core.score import ScoreMachine
-from rumbo.core.scoring import Awards, Scoring
+from rumbo.core.scoring import Awarding, Scoring
 from rumbo.core.segment import Segment, Segments
 from rumbo.core.stage import StageMachine
 from rumbo.core.staging import Staging
@@ -27,7 +27,7 @@ from rumbo.core.waiting import Waiting
 class Plan(NamedTuple):
     """What one event name can touch in one journey."""
 
-    awards: Awards
+    awards: tuple[Awarding, ...]
     stages: bool
     triggers: tuple[TriggerMachine, ...]
     watches: tuple[TriggerMachine, ...]
@@ -102,7 +102,9 @@ class JourneyMachine:
 
     def hear(self, turn: Turn, plan: Plan) -> None:
         """Step one interaction: scores and bands, segments, stages, then triggers in the order of the definition."""
-        banded = self._scoring.hear(turn, plan.awards) if plan.awards else False
+        banded = False
+        for award in plan.awards:
+            banded |= award(turn)
         changed = self._segments.hear(turn, plan.segments) if plan.segments else False
         if banded and self._segments.on_bands:
             changed |= self._segments.hear(turn, self._segments.on_bands)

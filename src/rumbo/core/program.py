@@ -30,6 +30,7 @@ TRAIT_ITEMS: Final = 16
 ID_BYTES: Final = 8
 RING_ENTRY: Final = 10
 """8 bytes of the id's hash, 2 of the body's."""
+_BLANK: Final = blake2b(digest_size=ID_BYTES)
 
 
 class Program:
@@ -159,7 +160,9 @@ class Program:
 
     def _repeats(self, profile: Profile, event: Interaction) -> bool:
         """Whether this id is among the last ones; if not, it is now."""
-        digest = blake2b(event.id.encode(), digest_size=ID_BYTES).digest()
+        hashed = _BLANK.copy()  # cheaper than a new one
+        hashed.update(event.id.encode())
+        digest = hashed.digest()
         body = (crc32(event.properties_raw, event.at & 0xFFFFFFFF) & 0xFFFF).to_bytes(2, "big")
         ring = profile.ring
         found = ring.find(digest)

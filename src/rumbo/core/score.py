@@ -7,16 +7,13 @@ Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009). It decides bands; what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import ceil, log2
+from math import ceil, inf, log2
 from typing import Final, NamedTuple
 
-from rumbo.core.condition import Compiled
 from rumbo.core.definition import Points, Score
 from rumbo.core.instant import DAY, MINUTE, Duration, Instant
 from rumbo.core.outputs import Contributor
-from rumbo.core.profile import SEEN_CAP, ScoreState
-from rumbo.core.scope import Read, Scope
+from rumbo.core.profile import ScoreState
 
 HORIZON: Final = 3650 * DAY
 """A crossing later than this is not looked for."""
@@ -49,18 +46,6 @@ def crossing(value: float, anchor: Instant, threshold: float, half_life: Duratio
     return anchor + ceil(half_life * log2(value / threshold))
 
 
-class Award(NamedTuple):
-    """One rule, compiled."""
-
-    rule: Points
-    lane: str
-    where: Read | None
-    when: Compiled | None
-    points: Callable[[Scope], float | None]
-    key: Read | None
-    """The value of `once_per`."""
-
-
 class Lane(NamedTuple):
     """The accumulator of one group and half-life."""
 
@@ -87,37 +72,21 @@ class ScoreMachine:
         self._floor, self._cap = score.floor, score.cap
         plain = len(self.lanes) == 1 and all(group.cap is None and group.floor is None for group in score.groups)
         self._single = next(iter(self.lanes.values())) if plain else None
-
-    def award(self, state: ScoreState, award: Award, scope: Scope) -> float:
-        """Give one rule its points if it is due any; the points given (0 for none)."""
-        event = scope.event
-        assert event is not None  # noqa: S101  awards come from interactions only
-        if (award.where is not None and award.where(scope) is not True) or (
-            award.when is not None and award.when.holds(scope) is not True
-        ):
-            return 0.0
-        points = award.points(scope)
-        if not points or not _allowed(state, award, scope):
-            return 0.0
-        rule, at = award.rule, event.at
-        lane = state.lanes.get(award.lane)
-        if lane is None:
-            state.lanes[award.lane] = [points, at]
-        else:
-            add(lane, points, at, rule.half_life)
-        own = state.rules.get(rule.key)
-        if own is None:
-            state.rules[rule.key] = [points, at, event.id]
-        else:
-            add(own, points, at, rule.half_life)
-            own[2] = event.id
-        return points
+        self._lane = self._single.name if self._single is not None else ""
+        self.stays = tuple(
+            (self.leave[band] if band >= 0 else -inf, min(self.enter[band + 1 :], default=inf))
+            for band in range(-1, len(self.enter))
+        )
+        """For each band, from -1 (below all) on: at least, and less than, this the value stays in it."""
 
     def value(self, state: ScoreState, now: Instant) -> float:
         """The total, read at `now`: clamp(floor, cap, sum over groups of clamp(floor_g, cap_g, sum of lanes))."""
         if self._single is not None:
-            lane = state.lanes.get(self._single.name)
-            total = decayed(lane[0], lane[1], now, self._single.half_life) if lane is not None else 0.0
+            lane = state.lanes.get(self._lane)
+            if lane is None:
+                total = 0.0
+            else:
+                total = lane[0] if lane[1] == now else decayed(lane[0], lane[1], now, self._single.half_life)
         else:
             total = self._grouped(state, now)
         if self._floor is not None and total < self._floor:
@@ -221,32 +190,3 @@ def _clamp(value: float, low: float | None, high: float | None) -> float:
     if low is not None and value < low:
         return low
     return high if high is not None and value > high else value
-
-
-def _allowed(state: ScoreState, award: Award, scope: Scope) -> bool:
-    """Whether `once`, `once_per` and `at_most` let this award through; remembers that it was given."""
-    rule, event = award.rule, scope.event
-    assert event is not None  # noqa: S101  awards come from interactions only
-    if rule.once and rule.key in state.rules:
-        return False
-    if award.key is not None:
-        return _first_for(state, rule.key, award.key(scope))
-    if rule.at_most is not None:
-        times = state.seen.setdefault(rule.key, [])
-        after = event.at - rule.at_most.within
-        recent = [at for at in times if at > after]
-        if sum(1 for at in recent if at <= event.at) >= rule.at_most.count:
-            return False
-        state.seen[rule.key] = sorted([*recent, event.at])[-SEEN_CAP:]
-    return True
-
-
-def _first_for(state: ScoreState, key: str, value: object) -> bool:
-    """Whether this value is new to the rule. An unknown value is a value of its own: it counts once."""
-    text = str(value)[:128]
-    seen = state.seen.setdefault(key, [])
-    if text in seen:
-        return False
-    seen.append(text)
-    del seen[:-SEEN_CAP]
-    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rumbo.core.award import Award, Give, giver
 from rumbo.core.condition import Vocabulary, compile_condition
 from rumbo.core.definition import Journey, OnBand, Points
 from rumbo.core.identity import Identity
@@ -11,11 +12,11 @@ from rumbo.core.instant import isoformat
 from rumbo.core.outputs import ScoreChanged
 from rumbo.core.profile import ScoreState
 from rumbo.core.scope import Scope, Turn
-from rumbo.core.score import Award, ScoreMachine, lane_name
+from rumbo.core.score import ScoreMachine, lane_name
 from rumbo.core.trigger import TriggerMachine
 
-Awards = tuple[tuple[ScoreMachine, tuple[Award, ...]], ...]
-"""For each score the rules that listen."""
+Awarding = Callable[[Turn], bool]
+"""Gives one score the points that an interaction earns; whether its band changed."""
 
 
 class Scoring:
@@ -33,13 +34,13 @@ class Scoring:
     def _rank(self, on: OnBand) -> int:
         return [band.name for band in self._scores[on.score].bands].index(on.band)
 
-    def listening(self, key: str) -> Awards:
-        """The rules that an interaction of this name can touch."""
+    def listening(self, key: str) -> tuple[Awarding, ...]:
+        """For each score that an interaction of this name can touch, what to do."""
         heard = (
-            (self._scores[name], tuple(each for each in awards if _listens(each.rule, key)))
+            (self._scores[name], tuple(giver(each) for each in awards if _listens(each.rule, key)))
             for name, awards in self._awards.items()
         )
-        return tuple((score, awards) for score, awards in heard if awards)
+        return tuple(self._awarding(score, gives) for score, gives in heard if gives)
 
     def mentioned(self) -> set[str]:
         """Every event name that a rule or its condition listens to by name."""
@@ -55,36 +56,33 @@ class Scoring:
             for name, machine in self._scores.items()
         }
 
-    def hear(self, turn: Turn, awards: Awards) -> bool:
-        """Award what this interaction earns; whether any band changed."""
-        changed = False
-        for score, rules in awards:
-            changed |= self._hear(turn, score, rules)
-        return changed
+    def _awarding(self, score: ScoreMachine, gives: tuple[Give, ...]) -> Awarding:
+        name, stays, read, delta = score.name, score.stays, score.value, score.score.min_delta
 
-    def _hear(self, turn: Turn, score: ScoreMachine, rules: tuple[Award, ...]) -> bool:
-        states = turn.state.scores
-        state = states.get(score.name)
-        if state is None:
-            state = states[score.name] = ScoreState()
-        lowest, given = 0.0, False
-        for award in rules:
-            points = score.award(state, award, turn)
-            if points:
-                given, lowest = True, min(lowest, points)
-        if not given:
+        def hear(turn: Turn) -> bool:
+            states = turn.state.scores
+            state = states.get(name)
+            if state is None:
+                state = states[name] = ScoreState()
+            lowest, given = 0.0, False
+            for give in gives:
+                if points := give(state, turn):
+                    given = True
+                    lowest = min(lowest, points)
+            if not given:
+                return False
+            value = read(state, turn.now)
+            low, high = stays[state.band + 1]
+            if not low <= value < high and (band := score.band(state.band, value)) != state.band:
+                self._banded(turn, score, value, band)
+                return True
+            if lowest < 0:  # the crossing comes earlier; one that comes later is found when the timer fires
+                self._arm(turn, score, state)
+            if delta is not None and abs(value - state.emitted) >= delta:
+                self._emit(turn, score, value, state.band)
             return False
-        value = score.value(state, turn.now)
-        band = score.band(state.band, value)
-        if band != state.band:
-            self._banded(turn, score, value, band)
-            return True
-        if lowest < 0:  # the crossing comes earlier; one that comes later is found when the timer fires
-            self._arm(turn, score, state)
-        delta = score.score.min_delta
-        if delta is not None and abs(value - state.emitted) >= delta:
-            self._emit(turn, score, value, band)
-        return False
+
+        return hear
 
     def _banded(self, turn: Turn, score: ScoreMachine, value: float, band: int) -> None:
         state = turn.state.scores[score.name]

@@ -14,7 +14,7 @@ from rumbo.core.definition import All, AnyOf, Back, Condition, Happened, Journey
 from rumbo.core.instant import Instant
 from rumbo.core.outputs import Direction
 from rumbo.core.profile import HISTORY_CAP, JourneyState
-from rumbo.core.scope import Scope
+from rumbo.core.scope import Read, Scope
 from rumbo.core.tracker import tracker_name
 
 
@@ -72,9 +72,18 @@ class StageMachine:
         self._latched |= {_way_in(stage.name): _lifetime_counters(stage.when) for stage in self._sides if stage.when}
         self._latched |= {_exit(stage): _lifetime_counters(stage.until) for stage in ordered if stage.until}
         self._edges = {stage.name: tuple(_edges(stage, words)) for stage in ordered}
+        self._upward = self._plain_stages()
         self.timed = any(each.next_change is not never for each in self.conditions()) or any(
             self._edges[stage.name] for stage in ordered
         )
+
+    def _plain_stages(self) -> dict[str, tuple[tuple[Read, int, Compiled], ...]]:
+        """For each stage that can only be left upwards, the criteria above it from the highest down; none where there are side stages."""
+        plain = () if self._sides else tuple(name for name in self.names if not self._edges[name])
+        return {
+            name: tuple((when.holds, rank, when) for rank, when in self.enter if rank > self.rank[name])
+            for name in plain
+        }
 
     def _compile(self, ordered: Sequence[Stage], words: Vocabulary) -> tuple[tuple[int, Compiled], ...]:
         """Criteria from the highest stage down."""
@@ -95,6 +104,12 @@ class StageMachine:
     def wants(self, scope: Scope) -> Want | None:
         """Where the customer should be now; None: where they are. Nothing is changed."""
         state = scope.state
+        upward = self._upward.get(state.stage)
+        if upward is not None:
+            for holds, rank, criterion in upward:
+                if holds(scope) is True:
+                    return Want(self.names[rank if self._skip else self.rank[state.stage] + 1], "forward", criterion)
+            return None
         if (side := self._aside(scope)) is not None:
             return Want(side, "aside", self._side_enter[side])
         if state.stage not in self.rank:

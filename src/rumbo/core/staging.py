@@ -64,6 +64,8 @@ class Staging:
         moves = self.machine.make(turn, want) if want is not None and not self._holds.holds(turn, want) else []
         if moves:
             self._moved(turn, moves)
+        if not self.machine.timed:
+            return bool(moves)
         due, timers = self.machine.next_look(turn), turn.profile.timers
         if due and due < timers.get(self._look, due + 1):  # a later one is found when the timer fires
             timers[self._look] = due

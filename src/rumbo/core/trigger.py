@@ -27,6 +27,9 @@ class TriggerMachine:
         self.events = trigger.on.events if isinstance(trigger.on, OnEvent) else None
         self.where = _where(self.events, words)
         self.asks = gates(trigger)
+        self.passed = answers(self.asks, None, None)
+        """The answers when every gate says yes."""
+        self.rule, self.requested = f"trigger {trigger.id}", f"action:{trigger.id}"
         self._choices = {name: (words.expression(choice.by), choice) for name, choice in trigger.action.choices.items()}
         where = self.events.where if self.events is not None else None
         self._explain_where = words.explain(where) if where is not None else None
@@ -108,8 +111,10 @@ def act(machine: TriggerMachine, scope: Scope, who: Identity, scores: Scores) ->
     if gate is None or gate == "shadow":
         scope.state.fired[machine.id] = scope.now
     action = machine.trigger.action
+    gates_said = machine.passed if no is None else answers(machine.asks, gate, no)
+    because = who.because(scope, machine.rule, machine.leaves(scope), gates_said)
     data: dict[str, Any] = {
-        "because": who.because(scope, f"trigger {machine.id}", machine.leaves(scope), answers(machine.asks, gate, no)),
+        "because": because,
         "trigger": machine.id,
         "kind": action.kind,
         "channel": action.channel,
@@ -122,7 +127,7 @@ def act(machine: TriggerMachine, scope: Scope, who: Identity, scores: Scores) ->
         **who.words(scope),
     }
     if gate is None or no is None:
-        return who.decide(scope, "action.requested", f"action:{machine.id}", ActionRequested(**data))
+        return who.decide(scope, "action.requested", machine.requested, ActionRequested(**data))
     release = isoformat(no.release_at) if no.release_at else None
     held = ActionSuppressed(**data, gate=gate, detail=no.detail, would_release_at=release)
     return who.decide(scope, "action.suppressed", f"suppressed:{machine.id}", held)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import EventTest, Journey
-from rumbo.core.expression import UNKNOWN, compile_expression, explainer, parse
+from rumbo.core.expression import UNKNOWN, compile_expression, lookers, parse
 from rumbo.core.instant import Duration, Instant, to_datetime
 from rumbo.core.interaction import folded
 from rumbo.core.scope import Read, Scope
@@ -38,8 +38,8 @@ class Words:
         assert known is not None  # noqa: S101  made in the line above
 
         def explained(text: str) -> Callable[[Scope], list[Leaf]]:
-            look = explainer(parse(text), resolver)
-            return lambda scope: [Leaf(leaf.text, leaf.holds, leaf.saw) for leaf in look(scope).leaves]
+            parts = lookers(parse(text), resolver, Leaf)
+            return lambda scope: [look(scope) for look in parts]
 
         return Vocabulary(
             trackers=self.trackers,

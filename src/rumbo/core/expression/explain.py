@@ -34,9 +34,15 @@ def explain(node: Node, resolver: Resolver, scope: Any) -> Explanation:
 
 def explainer(node: Node, resolver: Resolver) -> Callable[[Any], Explanation]:
     """`explain`, compiled once for many scopes."""
-    whole = compile_expression(node, resolver)
-    parts = [_leaf(leaf, resolver) for leaf in leaves(node)]
+    whole, parts = compile_expression(node, resolver), lookers(node, resolver)
     return lambda scope: Explanation(whole(scope), tuple(look(scope) for look in parts))
+
+
+def lookers(
+    node: Node, resolver: Resolver, make: Callable[[str, bool | None, dict[str, Any]], Any] = Seen
+) -> list[Callable[[Any], Any]]:
+    """The leaves alone, one function each, every one made by `make` (text, answer, what it saw)."""
+    return [_leaf(leaf, resolver, make) for leaf in leaves(node)]
 
 
 def leaves(node: Node) -> list[Node]:
@@ -54,15 +60,20 @@ def leaves(node: Node) -> list[Node]:
             return [node]
 
 
-def _leaf(leaf: Node, resolver: Resolver) -> Callable[[Any], Seen]:
+def _leaf(
+    leaf: Node, resolver: Resolver, make: Callable[[str, bool | None, dict[str, Any]], Any]
+) -> Callable[[Any], Any]:
     text, ask = unparse(leaf), compile_expression(leaf, resolver)
     names = [each for each in walk(leaf) if isinstance(each, Path | Call) and not _inner(each, leaf)]
     reads = [(unparse(each), compile_expression(each, resolver)) for each in names]
 
-    def look(scope: Any) -> Seen:
+    def look(scope: Any) -> Any:
         answer = ask(scope)
-        holds = answer if isinstance(answer, bool) else None
-        return Seen(text, holds, {name: plain(read(scope)) for name, read in reads})
+        return make(
+            text,
+            answer if answer is True or answer is False else None,
+            {name: plain(read(scope)) for name, read in reads},
+        )
 
     return look
 

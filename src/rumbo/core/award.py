@@ -1,0 +1,123 @@
+"""One rule of a score, compiled: whether it is due, and the points it gives. It neither reads a score nor moves a band."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from rumbo.core.condition import Compiled
+from rumbo.core.definition import Points
+from rumbo.core.instant import Duration
+from rumbo.core.profile import SEEN_CAP, ScoreState
+from rumbo.core.scope import Read, Scope
+from rumbo.core.score import add
+
+
+class Award(NamedTuple):
+    """One rule, compiled."""
+
+    rule: Points
+    lane: str
+    where: Read | None
+    when: Compiled | None
+    points: Callable[[Scope], float | None]
+    key: Read | None
+    """The value of `once_per`."""
+
+
+Give = Callable[[ScoreState, Scope], float]
+"""Gives one rule's points if they are due; the points given (0 for none)."""
+
+
+def giver(award: Award) -> Give:
+    """One rule as a function; a rule of fixed points without conditions is the quick one."""
+    rule = award.rule
+    plain = award.where is None and award.when is None and not rule.once and award.key is None and rule.at_most is None
+    if plain and isinstance(rule.points, int | float) and rule.points and rule.half_life is not None:
+        return _decaying(award.lane, rule.key, float(rule.points), rule.half_life)
+    return _asking(award)
+
+
+def _decaying(lane_name: str, key: str, points: float, half_life: Duration) -> Give:
+    """Points that are always due: `add`, twice, written out."""
+
+    def give(state: ScoreState, scope: Scope) -> float:
+        event: Any = scope.event
+        at, lane, own = event.at, state.lanes.get(lane_name), state.rules.get(key)
+        if lane is None:
+            state.lanes[lane_name] = [points, at]
+        elif at >= (anchor := lane[1]):
+            lane[0] = lane[0] * 2.0 ** ((anchor - at) / half_life) + points
+            lane[1] = at
+        else:
+            lane[0] += points * 2.0 ** ((at - anchor) / half_life)
+        if own is None:
+            state.rules[key] = [points, at, event.id]
+            return points
+        if at >= (anchor := own[1]):
+            own[0] = own[0] * 2.0 ** ((anchor - at) / half_life) + points
+            own[1] = at
+        else:
+            own[0] += points * 2.0 ** ((at - anchor) / half_life)
+        own[2] = event.id
+        return points
+
+    return give
+
+
+def _asking(award: Award) -> Give:
+    rule = award.rule
+
+    def give(state: ScoreState, scope: Scope) -> float:
+        event: Any = scope.event
+        if (award.where is not None and award.where(scope) is not True) or (
+            award.when is not None and award.when.holds(scope) is not True
+        ):
+            return 0.0
+        points = award.points(scope)
+        if not points or not _allowed(state, award, scope):
+            return 0.0
+        at = event.at
+        lane = state.lanes.get(award.lane)
+        if lane is None:
+            state.lanes[award.lane] = [points, at]
+        else:
+            add(lane, points, at, rule.half_life)
+        own = state.rules.get(rule.key)
+        if own is None:
+            state.rules[rule.key] = [points, at, event.id]
+        else:
+            add(own, points, at, rule.half_life)
+            own[2] = event.id
+        return points
+
+    return give
+
+
+def _allowed(state: ScoreState, award: Award, scope: Scope) -> bool:
+    """Whether `once`, `once_per` and `at_most` let this award through; remembers that it was given."""
+    rule, event = award.rule, scope.event
+    assert event is not None  # noqa: S101  awards come from interactions only
+    if rule.once and rule.key in state.rules:
+        return False
+    if award.key is not None:
+        return _first_for(state, rule.key, award.key(scope))
+    if rule.at_most is not None:
+        times = state.seen.setdefault(rule.key, [])
+        after = event.at - rule.at_most.within
+        recent = [at for at in times if at > after]
+        if sum(1 for at in recent if at <= event.at) >= rule.at_most.count:
+            return False
+        state.seen[rule.key] = sorted([*recent, event.at])[-SEEN_CAP:]
+    return True
+
+
+def _first_for(state: ScoreState, key: str, value: object) -> bool:
+    """Whether this value is new to the rule. An unknown value is a value of its own: it counts once."""
+    text = str(value)[:128]
+    seen = state.seen.setdefault(key, [])
+    if text in seen:
+        return False
+    seen.append(text)
+    del seen[:-SEEN_CAP]
+    return True
