@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rumbo.cli import COMMANDS
 from tests.intake.poison import POISON, is_rejected
 
 ROOT = Path(__file__).parents[2]
@@ -34,20 +35,7 @@ def rumbo(*arguments: str, stdin: str = "", **environment: str) -> subprocess.Co
 def test_help_names_every_command():
     done = rumbo("--help")
     assert done.returncode == 0
-    for name in (
-        "check",
-        "test",
-        "simulate",
-        "diff",
-        "inspect",
-        "eval",
-        "run",
-        "demo",
-        "topics",
-        "doctor",
-        "schema",
-        "init",
-    ):
+    for name in COMMANDS:
         assert name in done.stdout
         assert rumbo(name, "--help").returncode == 0
 
@@ -160,6 +148,30 @@ def test_diff_prints_a_table_and_says_what_it_is_not(tmp_path):
     found = json.loads(rumbo("diff", "topologies/saas", str(tmp_path / "mine"), *options, "--json").stdout)
     assert found["totals"]["moved"] == 1
     assert "not how people would have reacted" in found["says"]
+
+
+def test_explain_and_why_not_are_trees_a_marketer_can_read(tmp_path):
+    """Yes and no by name, what was seen, what would have had to differ; the same as JSON; the same from standard input."""
+    history = EVENT.replace("Demo Requested", "Account Created") + "\n"
+    (tmp_path / "events.jsonl").write_text(history)
+    options = ("--topology", "topologies/saas", "--input", str(tmp_path / "events.jsonl"))
+    decided = [json.loads(line) for line in rumbo("simulate", "topologies/saas", *options[2:]).stdout.splitlines()]
+    welcome = next(each for each in decided if each["data"].get("trigger") == "welcome")
+    done = rumbo("explain", welcome["id"][:12], *options)
+    assert done.returncode == 0
+    assert "because of Account Created 1 at 2026-01-01T00:00:00Z" in done.stdout
+    assert "yes     stage onboarding entered" in done.stdout
+    assert json.loads(rumbo("explain", welcome["id"], *options, "--json").stdout)["tree"][0]["holds"] is True
+    assert rumbo("explain", "0000", *options).returncode == 1
+    done = rumbo("why-not", "u", "feature_not_used", "--at", "2026-01-05T00:00:00Z", *options)
+    assert done.returncode == 0
+    assert "no      no Report Exported for 14d since stage onboarding entered" in done.stdout
+    assert "- the silence must last until 2026-01-15T00:00:00Z" in done.stdout
+    piped = rumbo(
+        "why-not", "u", "welcome", "--at", "2026-01-01T00:00:00Z", *options[:-1], "-", "--json", stdin=history
+    )
+    assert (piped.returncode, json.loads(piped.stdout)["acted"]) == (1, welcome["id"])
+    assert rumbo("why-not", "u", "welcom", "--at", "2026-01-01T00:00:00Z", *options).returncode == 2
 
 
 def test_inspect_and_eval(tmp_path):
