@@ -22,7 +22,7 @@ def test_links_and_commands(page):
     text = page.read_text()
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / target).exists(), target
-    for command in re.findall(r"rumbo ([a-z]+)\b", "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))):
+    for command in re.findall(r"rumbo ([a-z-]+)\b", "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))):
         assert command in COMMANDS
 
 

@@ -9,7 +9,7 @@ from typing import Literal as OneOf
 
 import msgspec
 
-from rumbo.core.expression.function import FUNCTIONS, METHODS
+from rumbo.core.expression.function import FUNCTIONS, METHODS, ZONED, zone
 from rumbo.core.expression.node import (
     Binary,
     Call,
@@ -58,7 +58,7 @@ _METHOD_TYPES: Final[dict[str, tuple[Type, Type]]] = dict.fromkeys(
     ("startsWith", "endsWith", "contains"), ("string", "bool")
 )
 _GIVES: Final[dict[str, Type]] = {
-    "size": "number", "int": "number", "double": "number", "string": "string", "duration": "duration",
+    "size": "number", "dyn": "dyn", "bool": "bool", "int": "number", "double": "number", "string": "string", "duration": "duration",
     "timestamp": "timestamp", "min": "number", "max": "number",
 }  # fmt: skip
 
@@ -227,13 +227,27 @@ class _Checker:
             cure = "use startsWith, endsWith or contains" if name == "matches" else "known are " + ", ".join(METHODS)
             self.say(f".{name}() is not a function here", cure)
             return "dyn"
-        if len(args) != known[1]:
-            self.say(f".{name}() takes {known[1]} argument(s), not {len(args)}")
+        if not known[1] <= len(args) <= known[2]:
+            self.say(f".{name}() takes {known[2]} argument(s), not {len(args)}")
+        if name in ZONED:
+            self._zone(name, args)
+            self.type_of(of)
+            return "number"
         wants, gives = _METHOD_TYPES.get(name, ("dyn", "number"))
         self._need(of, wants)
         for arg in args:
             self._need(arg, wants)
         return gives
+
+    def _zone(self, name: str, args: tuple[Node, ...]) -> None:
+        for arg in args:
+            if not isinstance(arg, Literal) or not isinstance(arg.value, str):
+                self.say(f".{name}() takes a literal zone, not `{unparse(arg)}`", "for example 'Europe/Madrid'")
+                continue
+            try:
+                zone(arg.value)
+            except ValueError as error:
+                self.say(str(error))
 
 
 def _type_of_value(value: Any) -> Type:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final, Protocol, assert_never
 
-from rumbo.core.expression.function import FUNCTIONS, METHODS
+from rumbo.core.expression.function import FUNCTIONS, METHODS, ZONED, zone
 from rumbo.core.expression.node import Binary, Call, Choose, Has, Index, Items, Literal, Method, Node, Path, Unary
 from rumbo.core.expression.parse import ExpressionError
 from rumbo.core.expression.value import OPERATORS, WRONG_TYPE, Unknown, element, invert, is_unknown, negate
@@ -168,15 +168,28 @@ def _method(of: Node, name: str, args: tuple[Node, ...], resolver: Resolver) -> 
     known = METHODS.get(name)
     if known is None:
         raise ExpressionError(f"`.{name}()` is not a function here", 0, _instead(name))
-    apply, count = known
-    if len(args) != count:
-        raise ExpressionError(f".{name}() takes {count} argument{'' if count == 1 else 's'}, not {len(args)}")
+    apply, fewest, most = known
+    if not fewest <= len(args) <= most:
+        raise ExpressionError(f".{name}() takes {most} argument{'' if most == 1 else 's'}, not {len(args)}")
     value = compile_expression(of, resolver)
-    if count == 0:
+    if not args:
         return _one(apply, value)
+    if name in ZONED:
+        return _zoned(apply, value, args[0], name)
     if isinstance(args[0], Literal) and name == "startsWith" and isinstance(args[0].value, str):
         return _starts(value, args[0].value, apply)
     return _two(apply, value, compile_expression(args[0], resolver))
+
+
+def _zoned(apply: Callable[..., Any], value: Read, given: Node, name: str) -> Read:
+    """The zone is found once, when the definition is loaded."""
+    if not isinstance(given, Literal) or not isinstance(given.value, str):
+        raise ExpressionError(f".{name}() takes a literal zone", 0, "for example 'Europe/Madrid' or '+02:00'")
+    try:
+        where = zone(given.value)
+    except ValueError as error:
+        raise ExpressionError(str(error)) from None
+    return lambda scope: apply(value(scope), where)
 
 
 def _starts(value: Read, prefix: str, apply: Callable[..., Any]) -> Read:

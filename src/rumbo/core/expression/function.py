@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from rumbo.core.expression.value import OUT_OF_RANGE, WRONG_TYPE, Unknown
+from rumbo.core.expression.value import OUT_OF_RANGE, WRONG_TYPE, Unknown, bounded
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w)")
+_BOOLS: Final = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True) | dict.fromkeys(
+    ("0", "f", "F", "false", "FALSE", "False"), False
+)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_OFFSET: Final = re.compile(r"([+-]?)(\d{2}):(\d{2})")
 _SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -26,6 +32,18 @@ def _text(apply: Callable[[str, str], bool]) -> Callable[..., Any]:
 def size(of: Any) -> Any:
     """Characters of a text, elements of a list or map."""
     return len(of) if isinstance(of, str | list | dict) else of if isinstance(of, Unknown) else WRONG_TYPE
+
+
+def to_bool(of: Any) -> Any:
+    """From text as Go's `strconv.ParseBool` reads it, which CEL means."""
+    if isinstance(of, bool | Unknown):
+        return of
+    return _BOOLS.get(of, WRONG_TYPE) if type(of) is str else WRONG_TYPE
+
+
+def to_dyn(of: Any) -> Any:
+    """The value as it is: to the checker, of any type."""
+    return of
 
 
 def to_int(of: Any) -> Any:
@@ -52,7 +70,7 @@ def to_double(of: Any) -> Any:
 
 
 def to_string(of: Any) -> Any:
-    """From a bool, number or instant."""
+    """From a bool, number, instant or duration (in seconds)."""
     if isinstance(of, str | Unknown):
         return of
     if isinstance(of, bool):
@@ -61,6 +79,9 @@ def to_string(of: Any) -> Any:
         return str(of)
     if isinstance(of, float):
         return repr(int(of)) if of.is_integer() and abs(of) < 2**53 else repr(of)
+    if isinstance(of, timedelta):
+        seconds = of // _MICROSECOND
+        return f"{seconds // 1_000_000}s" if seconds % 1_000_000 == 0 else f"{of.total_seconds()!r}s"
     return of.isoformat().replace("+00:00", "Z") if isinstance(of, datetime) else WRONG_TYPE
 
 
@@ -75,7 +96,7 @@ def to_duration(of: Any) -> Any:
     if not parts or "".join(number + unit for number, unit in parts) != body:
         return OUT_OF_RANGE
     try:
-        return sign * timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+        return bounded(sign * timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts)))
     except OverflowError:
         return OUT_OF_RANGE
 
@@ -109,30 +130,66 @@ def _largest(*numbers: Any) -> Any:
     return max(numbers) if all(type(each) in {int, float} for each in numbers) else WRONG_TYPE
 
 
-def _part(read: Callable[[datetime], int]) -> Callable[[Any], Any]:
-    return lambda of: (
-        read(of.astimezone(UTC)) if isinstance(of, datetime) else of if isinstance(of, Unknown) else WRONG_TYPE
-    )
+def zone(name: str) -> tzinfo:
+    """A zone by its name (`Europe/Madrid`) or offset (`+02:00`). Raises ValueError with the cure."""
+    offset = _OFFSET.fullmatch(name)
+    if offset is not None:
+        sign, hours, minutes = offset.groups()
+        length = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(-length if sign == "-" else length)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"'{name}' is no time zone; write it like Europe/Madrid or +02:00") from None
 
 
-METHODS: Final[dict[str, tuple[Callable[..., Any], int]]] = {
-    "startsWith": (_text(str.startswith), 1),
-    "endsWith": (_text(str.endswith), 1),
-    "contains": (_text(str.__contains__), 1),
-    "size": (size, 0),
-    "getFullYear": (_part(lambda at: at.year), 0),
-    "getMonth": (_part(lambda at: at.month - 1), 0),
-    "getDate": (_part(lambda at: at.day), 0),
-    "getDayOfMonth": (_part(lambda at: at.day - 1), 0),
-    "getDayOfWeek": (_part(lambda at: at.isoweekday() % 7), 0),
-    "getHours": (_part(lambda at: at.hour), 0),
-    "getMinutes": (_part(lambda at: at.minute), 0),
-    "getSeconds": (_part(lambda at: at.second), 0),
+def _part(read: Callable[[datetime], int], whole: timedelta | None = None) -> Callable[..., Any]:
+    """A part of an instant in a zone; of a duration, where it has that part, how many whole ones it is long."""
+
+    def part(of: Any, where: tzinfo = UTC) -> Any:
+        if isinstance(of, datetime):
+            return read(of.astimezone(where))
+        if isinstance(of, timedelta) and whole is not None:
+            return of // whole if of >= timedelta(0) else -(-of // whole)
+        return of if isinstance(of, Unknown) else WRONG_TYPE
+
+    return part
+
+
+def _milliseconds(of: Any, where: tzinfo = UTC) -> Any:
+    """Of an instant and of a duration alike: the part below the second."""
+    if isinstance(of, timedelta):
+        return of.microseconds // 1000
+    return _part(lambda at: at.microsecond // 1000)(of, where)
+
+
+ZONED: Final[dict[str, Callable[..., Any]]] = {
+    "getFullYear": _part(lambda at: at.year),
+    "getMonth": _part(lambda at: at.month - 1),
+    "getDate": _part(lambda at: at.day),
+    "getDayOfMonth": _part(lambda at: at.day - 1),
+    "getDayOfWeek": _part(lambda at: at.isoweekday() % 7),
+    "getDayOfYear": _part(lambda at: at.timetuple().tm_yday - 1),
+    "getHours": _part(lambda at: at.hour, timedelta(hours=1)),
+    "getMinutes": _part(lambda at: at.minute, timedelta(minutes=1)),
+    "getSeconds": _part(lambda at: at.second, timedelta(seconds=1)),
+    "getMilliseconds": _milliseconds,
 }
-"""Name -> (function, number of arguments after the value)."""
+"""Parts of an instant: UTC, or in the zone that a literal names."""
+
+METHODS: Final[dict[str, tuple[Callable[..., Any], int, int]]] = {
+    "startsWith": (_text(str.startswith), 1, 1),
+    "endsWith": (_text(str.endswith), 1, 1),
+    "contains": (_text(str.__contains__), 1, 1),
+    "size": (size, 0, 0),
+    **{name: (read, 0, 1) for name, read in ZONED.items()},
+}
+"""Name -> (function, fewest and most arguments after the value)."""
 
 FUNCTIONS: Final[dict[str, tuple[Callable[..., Any], int, int]]] = {
     "size": (size, 1, 1),
+    "dyn": (to_dyn, 1, 1),
+    "bool": (to_bool, 1, 1),
     "int": (to_int, 1, 1),
     "double": (to_double, 1, 1),
     "string": (to_string, 1, 1),

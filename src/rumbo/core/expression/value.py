@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
+LONGEST: Final = timedelta(microseconds=_INT_MAX // 1000)
 
 
 class Unknown:
@@ -64,7 +65,7 @@ def equal(left: Any, right: Any) -> Any:
             return left.keys() == right.keys() and all(equal(left[key], right[key]) is True for key in left)
         return left == right
     if _number(left) and _number(right):
-        return left == right
+        return float(left) == float(right)
     return False
 
 
@@ -83,7 +84,7 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
             return left
         if isinstance(right, Unknown):
             return right
-        return compare(left, right) if _number(left) and _number(right) else WRONG_TYPE
+        return compare(float(left), float(right)) if _number(left) and _number(right) else WRONG_TYPE
 
     return apply
 
@@ -130,11 +131,16 @@ def _moved(left: Any, right: Any, sign: int) -> Any:
     if isinstance(left, Unknown) or isinstance(right, Unknown):
         return left if isinstance(left, Unknown) else right
     try:
-        return left + right if sign > 0 else left - right
+        return bounded(left + right if sign > 0 else left - right)
     except TypeError:
         return WRONG_TYPE
     except OverflowError:
         return OUT_OF_RANGE
+
+
+def bounded(value: Any) -> Any:
+    """A duration within CEL's bounds (64 bits of nanoseconds: some 292 years), or out of range."""
+    return OUT_OF_RANGE if isinstance(value, timedelta) and abs(value) > LONGEST else value
 
 
 def _divide(left: int, right: int) -> Any:
@@ -197,6 +203,8 @@ def element(of: Any, key: Any) -> Any:
         return of if isinstance(of, Unknown) else key
     if isinstance(of, dict):
         return of.get(key, UNKNOWN) if isinstance(key, str) else WRONG_TYPE
+    if type(key) is float and key.is_integer():
+        key = int(key)
     if isinstance(of, list) and type(key) is int:
         return of[key] if 0 <= key < len(of) else OUT_OF_RANGE
     return WRONG_TYPE
