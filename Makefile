@@ -39,8 +39,9 @@ format: env ## format the code
 	@$(BIN)/ruff format --quiet src tests
 	@$(BIN)/ruff check --quiet --fix src tests || true
 
-schemas: env ## write schemas/ from the types
+schemas: env ## write schemas/ and docs/metrics.md from the types
 	@$(BIN)/rumbo schema --write schemas
+	@$(BIN)/python -m rumbo.observe.catalogue > docs/metrics.md
 
 bench: env ## the benchmark job against plain Faust, in a few minutes
 	@$(BIN)/python -m benchmarks.runner

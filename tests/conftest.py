@@ -18,11 +18,27 @@ settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 NO_KAFKA = "no Kafka: "
+NO_TOOL = "not installed here: "
 
 
 def pytest_collection_modifyitems(items):
     """Quick tests first."""
     items.sort(key=lambda item: "broker" in item.keywords)
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """Finds a programme that a test needs; without it the test is skipped and said, in CI that is a failure."""
+
+    def find(name: str) -> str:
+        found = shutil.which(name)
+        if found is None:
+            if os.environ.get("CI"):
+                pytest.fail(f"CI needs {name}")
+            pytest.skip(f"{NO_TOOL}{name}")
+        return found
+
+    return find
 
 
 def _docker() -> bool:
@@ -60,4 +76,9 @@ def pytest_terminal_summary(terminalreporter):
     if why is not None:
         terminalreporter.write_line(
             f"BROKER TESTS SKIPPED: {why} (set RUMBO_TEST_BROKER, or install Docker, or Java and Maven)"
+        )
+    missing = sorted({reason.partition(NO_TOOL)[2] for reason in said if NO_TOOL in reason})
+    if missing:
+        terminalreporter.write_line(
+            f"SKIPPED FOR WANT OF {', '.join(missing)} (Debian: apt-get install --no-install-recommends prometheus openssl)"
         )

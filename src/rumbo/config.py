@@ -112,6 +112,12 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         """Who may ask the HTTP port; empty: nobody needs a token."""
         return read_tokens(self.web_token_file) if self.web_token_file else Tokens()
 
+    def secrets(self) -> list[str]:
+        """Every secret that this process knows, to keep out of what it says."""
+        tokens = self.tokens()
+        password = [read_secret(self.password_file)] if self.password_file else []
+        return [*password, *tokens.read, *tokens.write]
+
 
 def is_loopback(place: str) -> bool:
     """Whether a host, `host:port` or `[v6]:port` is this machine and no other."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rumbo.engine import position as record
@@ -165,3 +168,21 @@ def test_a_position_that_cannot_be_read_is_refused(value):
     """A damaged one, and one of a newer format."""
     with pytest.raises(PositionError, match="newer version"):
         record.load(value)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 3)), max_size=5), max_size=8))
+def test_timers_are_counted_as_they_move(batches):
+    """The count is kept with each write, is what a scan finds, and is there again after the store was closed."""
+    with TemporaryDirectory() as folder:
+        store = Store.open(Path(folder), MINE, Memory(8))
+        waits = dict.fromkeys("abcde", 0)
+        for number, batch in enumerate(batches, 1):
+            last = dict(batch)
+            store.write([], [(due(waits[who]), due(at), who.encode()) for who, at in last.items()], number)
+            waits |= last
+            assert store.timers == store._count_timers() == sum(1 for at in waits.values() if at)
+        store.close()
+        again = Store.open(Path(folder), MINE, Memory(8))
+        assert again.timers == sum(1 for at in waits.values() if at)
+        again.close()

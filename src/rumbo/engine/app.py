@@ -10,6 +10,7 @@ import contextlib
 import gc
 import logging
 import signal
+from functools import partial
 from typing import Any, Final
 
 import faust
@@ -24,11 +25,13 @@ from rumbo.engine.broker import Broker, check_topics, check_unchanged, raw_of
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.lock import owned
+from rumbo.engine.readings import health, readings
 from rumbo.engine.stages import Counts, stages
 from rumbo.engine.tables import BatchRecovery, BatchTables
 from rumbo.engine.transport import BatchConsumer, BatchSchema, BatchTransport
 from rumbo.engine.window import Window
 from rumbo.errors import BrokerError, DefinitionError, InternalError, RumboError
+from rumbo.observe.logs import describe, place
 from rumbo.observe.metrics import Metrics
 from rumbo.observe.web import Web
 from rumbo.serve.api import Api
@@ -49,6 +52,7 @@ class Worker:
 
     def __init__(self, topology: Topology, settings: Settings) -> None:
         self.topology, self.settings, self.metrics = topology, settings, Metrics()
+        self.metrics.runs(topology.name, topology.fingerprint)
         self._failure: BaseException | None = None
         self._over = asyncio.Event()
         self._counts: dict[str, int | None] = {}
@@ -63,11 +67,8 @@ class Worker:
         try:
             carriers = await self._carriers(broker)
             api = Api(Window(carriers, ""), self.settings)
-            await web.start(
-                lambda: all(each.recovered.is_set() for each in carriers),
-                lambda: next((why for each in carriers if (why := each.stalled()) is not None), None),
-                api.routes(),
-            )
+            self.metrics.read_from(partial(readings, carriers))
+            await web.start(partial(health, carriers), api.routes())
             await self._until_over(self._app(carriers), carriers, broker)
         finally:
             await web.stop()
@@ -164,7 +165,9 @@ class Worker:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if app.crashed:
-                self._fail(InternalError(f"Faust stopped: {app.crash_reason!r}"))
+                why = app.crash_reason
+                said = f"{describe(why)} at {place(why)}" if why is not None else "without a reason"
+                self._fail(InternalError(f"Faust stopped: {said}"))
             for carrier in carriers:
                 why = carrier.stalled()
                 if why is not None:
@@ -188,7 +191,9 @@ class Worker:
             return 0
         if isinstance(error, RumboError):
             raise error
-        raise InternalError(f"unexpected: {error!r}") from error
+        raise InternalError(
+            f"unexpected: {describe(error)} at {place(error)}; nothing is lost: what was not committed is read again"
+        ) from None
 
     def _app(self, carriers: tuple[Carrier, ...]) -> Any:
         settings, topology = self.settings, self.topology

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -64,7 +63,10 @@ class Carrier:
         self._standby = Standby(self._changelog, self._open)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._told: dict[Place, int] = {}
-        self._lags: dict[Place, int] = {}
+        self._stable: dict[Place, int] = {}
+        self.left: dict[int, int] = {}
+        """Changelog offsets that each partition still has to read before work goes on."""
+        self._moved_at = monotonic()
         self._fences: deque[float] = deque(maxlen=FENCES)
 
     # Assignment -------------------------------------------------------------------------------------------------------
@@ -86,6 +88,7 @@ class Carrier:
         self.feed.begin(owned)
         self._standby.begin(set(standbys) - set(owned))
         self.stage.metrics.assigned(self.stage.name, len(owned))
+        self.left = dict.fromkeys(owned, 0)
         self.recovered.set()
         self.log.info("assigned", stage=self.stage.name, partitions=owned, seconds=round(monotonic() - started, 3))
 
@@ -133,7 +136,7 @@ class Carrier:
             while True:
                 try:
                     started = monotonic()
-                    taken = await reader.recover(stores, partial(self.stage.metrics.recovering, self.stage.name))
+                    taken = await reader.recover(stores, self._recovering)
                 except StoreAheadError as error:
                     stores[error.partition].close()
                     aside = put_aside(stores[error.partition].folder)
@@ -155,6 +158,10 @@ class Carrier:
                 return
         finally:
             await reader.stop()
+
+    def _recovering(self, number: int, left: int) -> None:
+        if self.left.get(number) != left:
+            self.left[number], self._moved_at = left, monotonic()
 
     async def _check(self, owned: list[int]) -> None:
         reached = await admit(self.stage, [self.workers[number] for number in owned], self._broker)
@@ -179,6 +186,7 @@ class Carrier:
         await asyncio.gather(*(worker.producer.stop() for worker in workers.values()), return_exceptions=True)
         for worker in workers.values():
             worker.store.close()
+        self.left, self._stable = {}, {}
         self.stage.metrics.revoked(self.stage.name)
 
     # Work -------------------------------------------------------------------------------------------------------------
@@ -192,7 +200,7 @@ class Carrier:
         if worker is not None and batch.end == batch.begin and place.topic in worker.caught_up:
             worker.caught_up[place.topic] = batch.caught_up
         if stable is not None:
-            self._lags[place] = max(stable - batch.end, 0)
+            self._stable[place] = stable
 
     def _head(self, batch: Batch) -> Instant:
         """The time of the first event, by which several sources take turns; a record that is none counts by its own timestamp."""
@@ -265,17 +273,24 @@ class Carrier:
         }
 
     def courtesy(self) -> dict[Place, int]:
-        """Positions that the group has not been told; lags are shown at the same time."""
-        for place, lag in self._lags.items():
-            self.stage.metrics.lag(place.topic, place.partition, lag)
+        """Positions that the group has not been told."""
         positions = self.positions()
         changed = {place: at for place, at in positions.items() if self._told.get(place) != at}
         self._told = positions
         return changed
 
     def lag(self) -> int:
-        """Records between the positions of what is owned and their stable offsets, as last seen."""
-        return sum(lag for place, lag in self._lags.items() if place.partition in self.workers)
+        """Records between what is committed and the stable ends, of all that is owned."""
+        return sum(self.behind(place.topic, place.partition) for place in self._stable)
+
+    def behind(self, topic: str, number: int) -> int:
+        """Records between what is committed and the stable end, as far as that is known."""
+        worker, stable = self.workers.get(number), self._stable.get(Place(topic, number), 0)
+        return max(stable - worker.done[topic], 0) if worker is not None and topic in worker.done else 0
+
+    def still(self) -> float:
+        """Seconds since recovery last moved; 0 where none is under way."""
+        return monotonic() - self._moved_at if any(self.left.values()) else 0.0
 
     def fail(self, error: BaseException) -> None:
         """Something went wrong that must stop the process."""

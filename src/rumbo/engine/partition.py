@@ -127,7 +127,8 @@ class PartitionWorker:
         self._advance(batch, trimmed, clock)
         self.stage.failpoints.reached("after_step")
         await self._commit(groups, (batch.topic, batch.begin, batch.end))
-        self.stage.metrics.batch(self.number, batch.topic, len(trimmed), monotonic() - started)
+        appended = trimmed[0].timestamp if trimmed else 0
+        self.stage.metrics.batch(batch.topic, len(trimmed), monotonic() - started, appended)
         await self.timers()
 
     def _continues(self, batch: Batch) -> Sequence[Any]:
@@ -237,7 +238,7 @@ class PartitionWorker:
                 if isinstance(said, dict) and said.get("type") == "clock":
                     latest = max(latest, parse_instant(str(said["at"])))
             except (msgspec.MsgspecError, ValueError, KeyError):
-                self.stage.metrics.rejected(each.topic, "not_a_control_record")
+                self.stage.metrics.ignored(each.topic, "not_a_control_record")
         return latest
 
     def has_to_look(self) -> bool:
@@ -285,10 +286,15 @@ class PartitionWorker:
             groups: Groups = {}
             self._encode(decisions, groups)
             await self._commit(groups, None)
-            self.stage.metrics.timers(len(due))
+            self.stage.metrics.timers(len(due), self._since(due[0][0]))
             fired = True
         self._owed = False
         return fired
+
+    def _since(self, due: Instant) -> float:
+        """Seconds since an instant, by what the topology lives by: the wall, or the partition's clock."""
+        now = int(time() * 1_000_000) if self.stage.topology.clock == "live" else self.position.clock
+        return (now - due) / 1_000_000
 
     # Committing -------------------------------------------------------------------------------------------------------
 
@@ -324,7 +330,7 @@ class PartitionWorker:
         broker = committed.broker_ms.get((self.stage.topology.outputs.progress, self.number), -1)
         if broker > 0:
             self.broker_time = broker * 1000
-        self.stage.metrics.committed(self.number, self.position.clock)
+        self.stage.metrics.committed()
 
     def _progress(self, consumed: tuple[str, int, int] | None) -> Row:
         """What this transaction took and where the clock stands: a replay of several topics takes the same order."""

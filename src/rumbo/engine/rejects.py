@@ -20,6 +20,6 @@ def check_rejects(recent: deque[bool], limit: float, place: str, last: Reject) -
     """Raise TooManyRejectsError when more than `limit` (a share) of the recent records were rejected (True)."""
     if len(recent) == REJECTS_WATCHED and sum(recent) > limit * REJECTS_WATCHED:
         raise TooManyRejectsError(
-            f"{place}: {sum(recent)} of the last {REJECTS_WATCHED} records were rejected (last: {last.reason}, {last.detail}); "
+            f"{place}: {sum(recent)} of the last {REJECTS_WATCHED} records were rejected (last reason: {last.reason}; the dead letters have them all); "
             f"a limit of {limit:.0%} stops the worker before the topic is emptied into the dead letters"
         )

@@ -44,7 +44,7 @@ class RekeyWorker(PartitionWorker):
             elif type(found) is Reject:
                 self._reject(each, found, groups)
                 self._recent.append(True)
-        self.stage.metrics.rekeyed(topic, passed)
+        self.stage.metrics.rekeyed(topic, len(records), passed)
 
     def has_to_look(self) -> bool:
         """Never: nothing here is due at an instant."""

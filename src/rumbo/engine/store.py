@@ -33,8 +33,10 @@ MIB: Final = 1024 * 1024
 _FORMAT_KEY: Final = b"mformat"
 _OWNER_KEY: Final = b"mowner"
 _NEXT_KEY: Final = b"mchangelog"
+_TIMERS_KEY: Final = b"mtimers"
 POSITION_KEY: Final = b"mposition"
 _PROFILE: Final = b"p"[0]
+_TIMER: Final = b"t"[0]
 _NO_TIMER: Final = bytes(DUE_BYTES)
 _BLOOM_BITS: Final = 10
 
@@ -79,9 +81,11 @@ class Store:
 
     def __init__(self, db: Any, folder: Path) -> None:
         self._db, self.folder = db, folder
-        found = db.get(_NEXT_KEY)
+        found, timers = db.get([_NEXT_KEY, _TIMERS_KEY])
         self.changelog_next = int.from_bytes(found, "big") if found is not None else 0
         self._scan_from = b"t"
+        self.timers = int.from_bytes(timers, "big") if timers is not None else self._count_timers()
+        """Customers in the timer index."""
 
     @classmethod
     def open(cls, folder: Path, owner: str, memory: Memory) -> Store:
@@ -157,16 +161,21 @@ class Store:
                 delete(key)
             else:
                 put(key, value)
+        waiting = self.timers
         for old, new, customer in timers:
             if old != new:
                 if old != _NO_TIMER:
+                    waiting -= 1
                     delete(b"t" + old + customer)
                 if new != _NO_TIMER:
+                    waiting += 1
                     self._earlier(new)
                     put(b"t" + new + customer, b"")
+        if waiting != self.timers:
+            put(_TIMERS_KEY, waiting.to_bytes(8, "big"))
         put(_NEXT_KEY, changelog_next.to_bytes(8, "big"))
         self._db.write(batch)
-        self.changelog_next = changelog_next
+        self.changelog_next, self.timers = changelog_next, waiting
 
     def _earlier(self, due: bytes) -> None:
         """A timer before the place where the scan begins moves that place back."""
@@ -207,9 +216,25 @@ class Store:
             yield cursor.key()[1:], cursor.value()
             cursor.next()
 
-    def keys(self) -> int:
-        """About how many keys there are."""
-        return int(self._db.property_int_value("rocksdb.estimate-num-keys") or 0)
+    def _count_timers(self) -> int:
+        """For a store from before they were counted, once."""
+        cursor, found = self._db.iter(ReadOptions()), 0
+        cursor.seek(b"t")
+        while cursor.valid() and cursor.key()[0] == _TIMER:
+            found += 1
+            cursor.next()
+        return found
+
+    @property
+    def closed(self) -> bool:
+        """Whether the folder was given back."""
+        return self._db is None
+
+    def size(self) -> tuple[int, int]:
+        """About how many keys and bytes there are, on disk and not yet on disk."""
+        ask = self._db.property_int_value
+        files, memory = ask("rocksdb.total-sst-files-size") or 0, ask("rocksdb.cur-size-all-mem-tables") or 0
+        return int(ask("rocksdb.estimate-num-keys") or 0), int(files) + int(memory)
 
     def close(self) -> None:
         """Give the folder back."""

@@ -1,21 +1,32 @@
-"""Every metric, named and typed in one place. Children are bound once and moved once a batch; no label ever holds a customer."""
+"""The metrics of one worker as they move: children are bound once, moved once a batch or a decision. Their list is `catalogue`."""
 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from time import time
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from rumbo import __version__
 from rumbo.core.decision import Decision
-from rumbo.core.instant import Instant
 from rumbo.core.outputs import ActionRequested, ActionSuppressed, ScoreChanged, SegmentChanged, StageChanged
+from rumbo.observe.catalogue import CATALOGUE, Family
 
-BATCH_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
-SECOND_OF: Final = 1_000_000
+
+class Reading(NamedTuple):
+    """One value that is read when it is asked for."""
+
+    name: str
+    labels: tuple[str, ...]
+    value: float
+
+
+Source = Callable[[], Iterable[Reading]]
+_KINDS: Final[dict[str, Any]] = {"counter": Counter, "gauge": Gauge}
 
 
 class Metrics:
@@ -24,88 +35,57 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter that nobody asks for
         self.registry = CollectorRegistry()
-        made = self.registry
-        Gauge("rumbo_build_info", "The version that runs.", ["version"], registry=made).labels(__version__).set(1)
-        self._received = Counter("rumbo_events_received_total", "Records read, by topic.", ["topic"], registry=made)
-        self._processed = Counter(
-            "rumbo_events_processed_total", "Interactions stepped, by topic.", ["topic"], registry=made
-        )
-        self._rejected = Counter(
-            "rumbo_events_rejected_total", "Records put aside, by topic and reason.", ["topic", "reason"], registry=made
-        )
-        self._coerced = Counter("rumbo_events_coerced_total", "What intake put right.", ["fix"], registry=made)
-        self._duplicate = Counter(
-            "rumbo_events_duplicate_total", "Producers' repeats dropped.", ["body"], registry=made
-        )
-        self._late = Counter("rumbo_events_late_total", "Interactions before their customer's clock.", registry=made)
-        self._rekeyed = Counter(
-            "rumbo_events_rekeyed_total", "Records passed on under their customer's id.", ["topic"], registry=made
-        )
-        self._misplaced = Counter(
-            "rumbo_events_misplaced_total", "Customers on a partition that is not murmur2 of the id.", registry=made
-        )
-        self._bounds = Counter(
-            "rumbo_profile_bound_total", "What a profile would not hold, by bound.", ["bound"], registry=made
-        )
-        self._replayed = Counter(
-            "rumbo_records_trimmed_total", "Records read again after a restart and dropped by position.", registry=made
-        )
-        self._batch = Histogram(
-            "rumbo_event_processing_seconds",
-            "Seconds from a batch taken to committed.",
-            buckets=BATCH_SECONDS,
-            registry=made,
-        )
-        self._size = Histogram(
-            "rumbo_batch_records", "Records in a batch.", buckets=(1, 5, 20, 100, 500, 1000, 2000, 5000), registry=made
-        )
-        self._moves = Counter(
-            "rumbo_stage_transitions_total", "Stage transitions.", ["journey", "from_stage", "to_stage"], registry=made
-        )
-        self._signals = Counter(
-            "rumbo_stage_signals_total", "Stuck, unstable and suggested stages.", ["journey", "kind"], registry=made
-        )
-        self._segments = Counter(
-            "rumbo_segment_changes_total",
-            "Segments entered and left.",
-            ["journey", "segment", "change"],
-            registry=made,
-        )
-        self._scores = Counter("rumbo_score_changes_total", "Score outputs.", ["journey"], registry=made)
-        self._actions = Counter(
-            "rumbo_actions_total",
-            "Actions by outcome: emitted, or the gate that held.",
-            ["action", "outcome"],
-            registry=made,
-        )
-        self._timers = Counter("rumbo_timers_fired_total", "Timers that came due.", registry=made)
-        self._clock = Gauge(
-            "rumbo_partition_clock_seconds", "The partition's clock, where it has one.", ["partition"], registry=made
-        )
-        self._lag = Gauge(
-            "rumbo_consumer_lag_records",
-            "Records between the position and the stable offset.",
-            ["topic", "partition"],
-            registry=made,
-        )
-        self._commit = Gauge(
-            "rumbo_last_commit_timestamp_seconds", "When the last transaction was committed.", registry=made
-        )
-        self._recovery = Gauge(
-            "rumbo_recovery_remaining_records",
-            "Changelog offsets still to be read.",
-            ["stage", "partition"],
-            registry=made,
-        )
-        self._rebalances = Counter("rumbo_rebalances_total", "Assignments taken.", registry=made)
-        self._owned = Gauge("rumbo_partitions_assigned", "Partitions that this worker owns.", ["stage"], registry=made)
-        self._bound: dict[tuple[str, ...], Callable[[], None]] = {}
-        self._seen: Tally[str] = Tally()
+        made = {family.name: self._made(family) for family in CATALOGUE if not family.scraped}
+        made["rumbo_build_info"].labels(__version__).set(1)
+        self._definition = made["rumbo_definition_info"]
+        self._received = made["rumbo_events_received_total"]
+        self._processed = made["rumbo_events_processed_total"]
+        self._rejected = made["rumbo_events_rejected_total"]
+        self._dead = made["rumbo_dlq_total"]
+        self._coerced = made["rumbo_events_coerced_total"]
+        self._duplicate = made["rumbo_events_duplicate_total"]
+        self._late = made["rumbo_events_late_total"]
+        self._rekeyed = made["rumbo_events_rekeyed_total"]
+        self._misplaced = made["rumbo_events_misplaced_total"]
+        self._bounds = made["rumbo_profile_bound_total"]
+        self._replayed = made["rumbo_records_trimmed_total"]
+        self._batch = made["rumbo_event_processing_seconds"]
+        self._end_to_end = made["rumbo_end_to_end_seconds"]
+        self._size = made["rumbo_batch_records"]
+        self._moves = made["rumbo_stage_transitions_total"]
+        self._dwell = made["rumbo_stage_dwell_seconds"]
+        self._signals = made["rumbo_stage_signals_total"]
+        self._segments = made["rumbo_segment_changes_total"]
+        self._scores = made["rumbo_score_changes_total"]
+        self._score = made["rumbo_score"]
+        self._actions = made["rumbo_actions_total"]
+        self._timers = made["rumbo_timers_fired_total"]
+        self._delay = made["rumbo_timer_delay_seconds"]
+        self._commit = made["rumbo_last_commit_timestamp_seconds"]
+        self._rebalances = made["rumbo_rebalances_total"]
+        self._owned = made["rumbo_partitions_assigned"]
+        self._bound: dict[tuple[str, ...], tuple[Callable[[], None], Callable[[float], None] | None]] = {}
+        self._fixes: dict[str, Callable[[], None]] = {}
 
-    def batch(self, _partition: int, topic: str, records: int, seconds: float) -> None:
-        """One batch was committed."""
+    def _made(self, family: Family) -> Any:
+        if family.kind == "histogram":
+            return Histogram(family.name, family.help, family.labels, buckets=family.buckets, registry=self.registry)
+        return _KINDS[family.kind](family.name, family.help, family.labels, registry=self.registry)
+
+    def read_from(self, source: Source) -> None:
+        """Read the scraped ones from here whenever somebody asks."""
+        self.registry.register(_Scraped(source))
+
+    def runs(self, topology: str, fingerprint: str) -> None:
+        """What definition runs."""
+        self._definition.labels(topology, fingerprint).set(1)
+
+    def batch(self, topic: str, records: int, seconds: float, appended_ms: int) -> None:
+        """One batch was committed; its first record says that it was appended then."""
         self._batch.observe(seconds)
         self._size.observe(records)
+        if records and appended_ms > 0:
+            self._end_to_end.observe(max(time() - appended_ms / 1000, 0))
         _ = topic
 
     def processed(self, topic: str, received: int, stepped: int, stats: Tally[str]) -> None:
@@ -120,17 +100,26 @@ class Metrics:
             stats.clear()
 
     def rejected(self, topic: str, reason: str) -> None:
-        """One record was put aside."""
+        """One record was put aside, into the dead letters."""
+        self._rejected.labels(topic, reason).inc()
+        self._dead.labels(reason).inc()
+
+    def ignored(self, topic: str, reason: str) -> None:
+        """One record that is not ours to answer was passed over."""
         self._rejected.labels(topic, reason).inc()
 
     def coerced(self, flags: tuple[str, ...]) -> None:
         """What intake put right in one record."""
         for flag in flags:
-            self._coerced.labels(flag).inc()
+            count = self._fixes.get(flag)
+            if count is None:
+                count = self._fixes[flag] = self._coerced.labels(flag).inc
+            count()
 
-    def rekeyed(self, topic: str, records: int) -> None:
-        """Records went on to the events topic."""
-        self._rekeyed.labels(topic).inc(records)
+    def rekeyed(self, topic: str, received: int, passed: int) -> None:
+        """One batch went on to the events topic."""
+        self._received.labels(topic).inc(received)
+        self._rekeyed.labels(topic).inc(passed)
 
     def misplaced(self) -> None:
         """A customer was met on a partition that is not theirs."""
@@ -143,40 +132,42 @@ class Metrics:
     def decided(self, decision: Decision) -> None:
         """One output."""
         data, key = decision.data, tuple[str, ...]()
+        value = 0.0
         if type(data) is StageChanged:
-            family, key = self._moves, (decision.journey, data.from_, data.to)
-        elif type(data) is ActionSuppressed:
-            family, key = self._actions, (data.trigger, data.gate)
-        elif type(data) is ActionRequested:
-            family, key = self._actions, (data.trigger, "emitted")
+            key, value = ("stage", decision.journey, data.from_, data.to), data.dwell_seconds
         elif type(data) is ScoreChanged:
-            family, key = self._scores, (decision.journey,)
+            key, value = ("score", decision.journey, data.score), data.value
+        elif type(data) is ActionSuppressed:
+            key = ("action", data.trigger, data.gate)
+        elif type(data) is ActionRequested:
+            key = ("action", data.trigger, "emitted")
         elif type(data) is SegmentChanged:
-            family, key = self._segments, (decision.journey, data.segment, data.change)
+            key = ("segment", decision.journey, data.segment, data.change)
         else:
-            family, key = self._signals, (decision.journey, decision.kind)
-        count = self._bound.get((decision.kind, *key))
-        if count is None:
-            count = self._bound[decision.kind, *key] = family.labels(*key).inc
-        count()
+            key = ("signal", decision.journey, decision.kind)
+        bound = self._bound.get(key)
+        if bound is None:
+            bound = self._bound[key] = self._bind(*key)
+        bound[0]()
+        if bound[1] is not None:
+            bound[1](value)
 
-    def timers(self, fired: int) -> None:
-        """Timers that came due."""
+    def _bind(self, sort: str, *labels: str) -> tuple[Callable[[], None], Callable[[float], None] | None]:
+        if sort == "stage":
+            return self._moves.labels(*labels).inc, self._dwell.labels(*labels[:2]).observe
+        if sort == "score":
+            return self._scores.labels(labels[0]).inc, self._score.labels(*labels).observe
+        family = {"action": self._actions, "segment": self._segments, "signal": self._signals}[sort]
+        return family.labels(*labels).inc, None
+
+    def timers(self, fired: int, late_seconds: float) -> None:
+        """Timers that came due, the oldest of them so long ago."""
         self._timers.inc(fired)
+        self._delay.observe(max(late_seconds, 0))
 
-    def committed(self, partition: int, clock: Instant) -> None:
+    def committed(self) -> None:
         """A transaction was committed."""
         self._commit.set(time())
-        if clock:
-            self._clock.labels(str(partition)).set(clock / SECOND_OF)
-
-    def lag(self, topic: str, partition: int, records: int) -> None:
-        """How far behind a source is."""
-        self._lag.labels(topic, str(partition)).set(records)
-
-    def recovering(self, stage: str, partition: int, left: int) -> None:
-        """Recovery's progress."""
-        self._recovery.labels(stage, str(partition)).set(left)
 
     def assigned(self, stage: str, partitions: int) -> None:
         """An assignment was taken."""
@@ -186,3 +177,26 @@ class Metrics:
     def revoked(self, stage: str) -> None:
         """Nothing is owned now."""
         self._owned.labels(stage).set(0)
+
+
+class _Scraped(Collector):
+    """The metrics that are read when asked."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Their names, without asking the worker."""
+        yield from self._families().values()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Their values."""
+        families = self._families()
+        for name, labels, value in self._source():
+            families[name].add_metric(labels, value)
+        yield from families.values()
+
+    def _families(self) -> dict[str, GaugeMetricFamily]:
+        return {
+            each.name: GaugeMetricFamily(each.name, each.help, labels=each.labels) for each in CATALOGUE if each.scraped
+        }

@@ -11,9 +11,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from rumbo.config import Settings
 from rumbo.errors import BrokerError
 from rumbo.observe.guard import LINE_BYTES, application, open_to_all, tls
+from rumbo.observe.health import Health
 
-Ready = Callable[[], bool]
-Stalled = Callable[[], str | None]
+Asked = Callable[[], Health]
 
 
 class Web:
@@ -23,7 +23,7 @@ class Web:
         self._settings, self._registry = settings, registry
         self._runner: web.AppRunner | None = None
 
-    async def start(self, ready: Ready, stalled: Stalled, routes: Iterable[web.RouteDef] = ()) -> None:
+    async def start(self, health: Asked, routes: Iterable[web.RouteDef] = ()) -> None:
         """Serve, and what others bring. Port 0 switches it off. Raises BrokerError where the port is taken."""
         if not self._settings.web_port:
             return
@@ -32,12 +32,13 @@ class Web:
 
         @open_to_all
         async def livez(_request: web.Request) -> web.Response:
-            why = stalled()
-            return _health(why is None, why or "alive")
+            found = health()
+            return _answer(found.status != "stalled", found)
 
         @open_to_all
         async def readyz(_request: web.Request) -> web.Response:
-            return _health(ready(), "ready" if ready() else "no assignment, or recovering")
+            found = health()
+            return _answer(found.ready, found)
 
         app.router.add_get("/livez", livez)
         app.router.add_get("/readyz", readyz)
@@ -63,5 +64,5 @@ class Web:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _health(well: bool, said: str) -> web.Response:  # noqa: FBT001  the answer is the value
-    return web.json_response({"status": said}, status=200 if well else 503)
+def _answer(well: bool, found: Health) -> web.Response:  # noqa: FBT001  the answer is the value
+    return web.json_response(found.said(), status=200 if well else 503)
