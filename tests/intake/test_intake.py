@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import MsgspecError
+from msgspec.json import decode as json_decode
 
 from rumbo.core.instant import isoformat
 from rumbo.core.interaction import Interaction, folded
 from rumbo.intake import FlatMap, Record, Reject, Skip, SourceFormat, dead_letter, from_line, inspect, reader
+from rumbo.intake.identity import _NOBODY, read_id
+from rumbo.intake.times import EARLIEST, pick_time, read_time
 from tests.intake.poison import POISON, event
 
 NOW_MS = 1_777_636_860_000
@@ -181,3 +186,70 @@ def test_inspect_says_what_reader_reads():
     """For people, the same verdict."""
     assert inspect(Record(value=event(), timestamp=NOW_MS), SourceFormat())["name"] == "Poisoned"
     assert inspect(Record(value=b"{"), SourceFormat())["rejected"] == "not_json"
+
+
+# The quick ways are the plain ways ------------------------------------------------------------------------------------
+
+NUMBERS = st.sampled_from(
+    ["1", "-0", "1e5", "1E+99", "1e100", "1e308", "1e309", "-1e999", "1E+0400", "1e-999", "12e0000012", "0.1e310"]
+) | st.integers(1, 5_000).flatmap(
+    lambda digits: st.sampled_from(["9" * digits, "-" + "9" * digits, "9" * digits + ".5", "1" * digits + "e99"])
+)
+PIECES = st.sampled_from(
+    [
+        '"a"',
+        '"\\ud800"',
+        '"\\udc00\\ud800"',
+        '"\\ud83d\\ude00"',
+        '"\\u12"',
+        '"1e999"',
+        "tru",
+        "[",
+        "]",
+        "NaN",
+        '"\\x"',
+        "01",
+    ]
+)
+
+
+@given(st.lists(NUMBERS | PIECES, min_size=1, max_size=3), st.sampled_from(["properties", "other"]))
+def test_what_no_rule_reads_is_refused_as_strictly_as_what_is_decoded(parts, field):
+    """A section kept raw hides no number out of range, no lone surrogate, no bad JSON."""
+    text = f'{{"type": "track", "event": "A", "userId": "u_42", "{field}": {{"x": [{", ".join(parts)}]}}}}'.encode()
+    try:
+        json_decode(text)
+        readable = True
+    except (MsgspecError, RecursionError):
+        readable = False
+    found = one(text)
+    assert isinstance(found, Interaction) is readable
+    assert readable or found.reason in {"not_json", "too_large"}
+
+
+@given(
+    st.text(max_size=12)
+    | st.sampled_from(
+        ["null", "NULL", "Undefined", "none", "0", "000", "Anonymous", "nan", "NIL", "0-0", "İ", "n\u0307il"]
+    )
+)
+def test_a_word_as_an_id_is_read_as_any_other(value):
+    """The quick way out for plain words lets nobody through."""
+    text = value.replace("\x00", "\ufffd").strip()
+    nobody = text.casefold() in _NOBODY or not text.strip("0-")
+    assert read_id(value, "", []) == (None if nobody else text)
+
+
+@given(
+    st.datetimes(datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2100-01-01")),
+    st.sampled_from(["seconds", "milliseconds", "microseconds"]),
+    st.sampled_from(["Z", "+00:00", "+02:00", ""]),
+)
+def test_a_time_of_the_usual_form_is_read_as_any_other(moment, fraction, zone):
+    """Kept seconds give the instant that the whole text gives."""
+    text = moment.isoformat(timespec=fraction) + zone
+    at, _ = read_time(text)
+    flags: list[str] = []
+    assert pick_time((text, None), at // 1000 if at >= 0 else 0, 10**9, flags) == (
+        at if at >= EARLIEST else max(at // 1000, 0) * 1000
+    )

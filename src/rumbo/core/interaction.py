@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +13,7 @@ _decode: Final = msgspec.json.Decoder().decode
 _NOTHING: Final = b"{}"
 
 
-class Interaction(msgspec.Struct, weakref=False):
+class Interaction(msgspec.Struct, weakref=False, gc=False):
     """An interaction, read and checked. Sections stay raw JSON until a rule asks for them.
 
     `key` is the name as names are compared (`folded`); `at` is the event time in microseconds. `flags` name what intake
@@ -30,13 +31,22 @@ class Interaction(msgspec.Struct, weakref=False):
     properties_raw: bytes | msgspec.Raw = _NOTHING
     context_raw: bytes | msgspec.Raw = _NOTHING
     traits_raw: bytes | msgspec.Raw = _NOTHING
-    account: str | None = None
+    _account: str | Callable[[Interaction], str | None] | None = None
+    """The account, or who looks for it when a rule asks."""
     anonymous: bool = False
     format: str = "segment"
     flags: tuple[str, ...] = ()
     _properties: dict[str, Any] | None = None
     _context: dict[str, Any] | None = None
     _traits: dict[str, Any] | None = None
+
+    @property
+    def account(self) -> str | None:
+        """The company or household that the customer belongs to."""
+        found = self._account
+        if callable(found):
+            found = self._account = found(self)
+        return found
 
     @property
     def properties(self) -> dict[str, Any]:

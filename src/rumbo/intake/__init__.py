@@ -14,7 +14,7 @@ from rumbo.intake.cloudevents import read_binary, read_structured
 from rumbo.intake.flat import read_flat
 from rumbo.intake.record import RawRecord, Record, from_line
 from rumbo.intake.reject import Reason, Reject, dead_letter, printable
-from rumbo.intake.segment import read_segment
+from rumbo.intake.segment import from_call, read_call, read_segment
 from rumbo.intake.source import FlatMap, Format, SourceFormat
 from rumbo.intake.text import refused, without_mark
 
@@ -49,7 +49,7 @@ def reader(source: SourceFormat) -> Reader:
         flags: list[str] = []
         if value[0] == 0xEF:  # noqa: PLR2004  the first byte of a byte-order mark
             value = without_mark(value, flags)
-        made = (fixed or _detect(value, record))(value, record, source, flags)
+        made = (fixed or _detect(record))(value, record, source, flags)
         if age is not None and type(made) is Interaction and record.timestamp * 1000 - made.at > age:
             return Reject("too_old", f"{isoformat(made.at)} is older than the source's max_age")
         return made
@@ -57,15 +57,25 @@ def reader(source: SourceFormat) -> Reader:
     return read
 
 
-def _detect(value: bytes, record: RawRecord) -> _Read:
-    """The format that a record shows, without configuration: headers first, then the envelope's own marks."""
+def _detect(record: RawRecord) -> _Read:
+    """The format that a record's headers show; without any, what its envelope shows."""
     for name, said in record.headers or ():
         lower = name.lower()
         if lower == "content-type" and said is not None and said.startswith(b"application/cloudevents"):
             return read_structured
         if lower in {"ce_specversion", "ce_type", "ce_id"} and said is not None:
             return read_binary
-    return read_structured if b'"specversion"' in value and b'"type"' in value else read_segment
+    return _read_by_envelope
+
+
+def _read_by_envelope(value: bytes, record: RawRecord, source: SourceFormat, flags: list[str]) -> Interaction | Reject:
+    """Read a call, or what its fields show it to be."""
+    call = read_call(value)
+    if isinstance(call, Reject):
+        return call
+    if call.specversion is not None and call.type is not None:
+        return read_structured(value, record, source, flags)
+    return from_call(call, record, source, flags)
 
 
 def inspect(record: RawRecord, source: SourceFormat) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rumbo.intake.record import RawRecord
 from rumbo.intake.reject import Reject
 from rumbo.intake.segment import clean_name, read_segment
 from rumbo.intake.source import SourceFormat
-from rumbo.intake.text import NOTHING, not_json, section
+from rumbo.intake.text import NOTHING, exact, not_json, section
 from rumbo.intake.times import pick_time
 
 _EMPTY: Final = msgspec.Raw(NOTHING)
@@ -49,6 +49,9 @@ def attributes(record: RawRecord) -> dict[str, str]:
 
 def read_binary(value: bytes, record: RawRecord, source: SourceFormat, flags: list[str]) -> Interaction | Reject:
     """Attributes from the headers, data from the value."""
+    bad = exact(value)
+    if bad is not None:
+        return bad
     said = attributes(record)
     if any(name.startswith("CE_") for name, _ in record.headers or ()):
         flags.append("header_case")

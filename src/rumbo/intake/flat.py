@@ -43,7 +43,7 @@ def read_flat(value: bytes, record: RawRecord, source: SourceFormat, flags: list
     return Interaction(
         customer, name, folded(name), read_message_id(_at(found, mapping.id), record, flags), at,
         record.topic, record.partition, record.offset, properties,
-        account=account if isinstance(account, str) else None, format="flat", flags=tuple(flags),
+        _account=account if isinstance(account, str) else None, format="flat", flags=tuple(flags),
     )  # fmt: skip
 
 

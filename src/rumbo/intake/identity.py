@@ -11,11 +11,18 @@ from rumbo.intake.source import ID_LIMIT
 
 _NOBODY: Final = frozenset({"", "null", "undefined", "none", "0", "anonymous", "nan", "nil"})
 
+_NOBODY_BEGINS: Final = frozenset(word[0] for word in _NOBODY if word) | frozenset(
+    word[0].upper() for word in _NOBODY if word
+)
+"""How those words, and ids of zeros, begin; in either case."""
+
 
 def read_id(value: Any, path: str, flags: list[str]) -> str | Reject | None:
     """An id as text; None where it is absent or stands for nobody; a Reject where it cannot be an id."""
     if value is None:
         return None
+    if type(value) is str and value.isalnum() and value[0] not in _NOBODY_BEGINS and len(value) <= ID_LIMIT:
+        return value  # the usual case: a word that can be no other than it looks
     if type(value) is int:
         flags.append("id_from_number")
         value = str(value)

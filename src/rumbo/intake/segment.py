@@ -22,6 +22,9 @@ NAMES: Final = {
     "alias": "Aliased",
 }
 _EMPTY: Final = msgspec.Raw(NOTHING)
+CLEAN: Final = 10_000
+_clean: Final[set[str]] = set()
+"""Names that were met and need no cleaning."""
 
 
 class Call(msgspec.Struct):
@@ -36,6 +39,8 @@ class Call(msgspec.Struct):
     originalTimestamp: Any = None  # noqa: N815
     receivedAt: Any = None  # noqa: N815
     rudderId: Any = None  # noqa: N815
+    specversion: Any = None
+    """Of a structured CloudEvent, which is no call."""
     groupId: Any = None  # noqa: N815
     properties: msgspec.Raw = _EMPTY
     context: msgspec.Raw = _EMPTY
@@ -46,27 +51,35 @@ _decode: Final = msgspec.json.Decoder(Call).decode
 _plain: Final = msgspec.json.Decoder().decode
 
 
+def read_call(value: bytes) -> Call | Reject:
+    """What these bytes are as a call."""
+    try:
+        return _decode(value)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        return not_json(value, error)
+
+
 def read_segment(value: bytes, record: RawRecord, source: SourceFormat, flags: list[str]) -> Interaction | Reject:
     """Read one call. `value` has passed `text.refused`."""
-    try:
-        call = _decode(value)
-    except msgspec.MsgspecError as error:
-        return not_json(value, error)
-    return from_call(call, record, source, flags)
+    call = read_call(value)
+    return call if isinstance(call, Reject) else from_call(call, record, source, flags)
 
 
 def from_call(call: Call, record: RawRecord, source: SourceFormat, flags: list[str]) -> Interaction | Reject:
     """The interaction that a call is."""
-    name = _name(call, flags)
-    if not isinstance(name, str):
-        return name
+    name = call.event
+    if call.type != "track" or type(name) is not str or name not in _clean:
+        found = _name(call, flags)
+        if not isinstance(found, str):
+            return found
+        name = found
     customer = read_id(call.userId, "$.userId", flags)
     anonymous = customer is None
     if anonymous:
         customer = read_id(call.anonymousId, "$.anonymousId", flags)
     if not isinstance(customer, str):
         return customer or Reject("no_identity", "neither userId nor anonymousId says who it was", "$.userId")
-    properties = section(call.properties, "$.properties")
+    properties = NOTHING if call.properties is _EMPTY else section(call.properties, "$.properties")
     if isinstance(properties, Reject):
         return properties
     context = section(call.context, "$.context")
@@ -83,7 +96,7 @@ def from_call(call: Call, record: RawRecord, source: SourceFormat, flags: list[s
         customer, name, folded(name), read_message_id(call.messageId, record, flags), at,
         record.topic, record.partition, record.offset,
         properties, context, traits,
-        _account(call, context), anonymous, "segment", tuple(flags) if flags else (),
+        _grouped if call.groupId is None else _account(call.groupId), anonymous, "segment", tuple(flags) if flags else (),
     )  # fmt: skip
 
 
@@ -113,6 +126,8 @@ def clean_name(value: Any, path: str, flags: list[str]) -> str | Reject:
             "no_event_name", "the event has no name" if value is None else "the event's name is not text", path
         )
     if value.isprintable() and value == value.strip() and "  " not in value and value:
+        if len(_clean) < CLEAN:  # names come from outside: a producer must not fill the memory
+            _clean.add(value)
         return value
     text = " ".join(value.split()).replace("\x00", "�")
     if not text:
@@ -123,16 +138,18 @@ def clean_name(value: Any, path: str, flags: list[str]) -> str | Reject:
 
 def _traits(call: Call, context: bytes) -> bytes | Reject:
     """What an identify says of the person: at the root, else in the context (RudderStack's Python SDK)."""
-    own = section(call.traits, "$.traits")
+    own = NOTHING if call.traits is _EMPTY else section(call.traits, "$.traits")
     if call.type != "identify" or own != NOTHING or b'"traits"' not in context:
         return own
     found = _plain(context).get("traits")
     return msgspec.json.encode(found) if isinstance(found, dict) else own
 
 
-def _account(call: Call, context: bytes) -> str | None:
-    found = call.groupId
-    if found is None and b'"groupId"' in context:
-        found = _plain(context).get("groupId")
+def _grouped(event: Interaction) -> str | None:
+    """The account in the context, looked for when a rule asks."""
+    return _account(event.context.get("groupId"))
+
+
+def _account(found: Any) -> str | None:
     account = read_id(found, "$.context.groupId", []) if type(found) in {str, int} else None
     return account if isinstance(account, str) else None

@@ -14,12 +14,22 @@ _MARKS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}:]', re.DOTALL)
 _BOM: Final = b"\xef\xbb\xbf"
 _plain: Final = msgspec.json.Decoder().decode
 NOTHING: Final = b"{}"
+KEY_BYTES: Final = 5
+"""A key takes as many at least: `"":1,`."""
+DEEP: Final = 64
+_SHAPES: Final = bytes.maketrans(b"123456789E[", b"000000000e{")
+"""Digits as 0, exponents as e, what opens as {."""
+LONG: Final = b"0" * 100
 
 
 def refused(value: bytes, source: SourceFormat) -> Reject | None:
-    """Why these bytes are not read at all: size, text, depth, number of keys, numbers out of range."""
-    if len(value) > source.max_bytes:
-        return Reject("too_large", f"{len(value)} bytes, more than {source.max_bytes}")
+    """Why these bytes are not read at all: size, text, depth, number of keys, numbers out of range.
+
+    That they are JSON is for the format to say, which reads them all: a section kept raw is checked too, but for its numbers.
+    """
+    size = len(value)
+    if size > source.max_bytes:
+        return Reject("too_large", f"{size} bytes, more than {source.max_bytes}")
     if not value:
         return Reject("empty", "a value of no bytes")
     if not value.isascii():
@@ -31,11 +41,19 @@ def refused(value: bytes, source: SourceFormat) -> Reject | None:
             return Reject("not_utf8", f"byte {error.start} is no UTF-8")
     if value[0] == 0:
         return _framed()
-    if value.count(b"{") + value.count(b"[") > source.max_depth or value.count(b":") > source.max_properties:
+    shape = value.translate(_SHAPES, b"+")
+    opened = shape.count(b"{")
+    if opened > source.max_depth or (size > KEY_BYTES * source.max_properties and _many(value, source)):
         too_much = _counted(value, source)
         if too_much is not None:
             return too_much
-    return _exact(value)
+    if opened > DEEP or b"0e000" in shape or LONG in shape:  # numbers that may be beyond every double, or text like one
+        return exact(value)
+    return None
+
+
+def _many(value: bytes, source: SourceFormat) -> bool:
+    return value.count(b":") > source.max_properties
 
 
 def _framed() -> Reject:
@@ -60,8 +78,8 @@ def _counted(value: bytes, source: SourceFormat) -> Reject | None:
     return None
 
 
-def _exact(value: bytes) -> Reject | None:
-    """Decode the whole once: a section kept raw could hide a number that no double holds."""
+def exact(value: bytes) -> Reject | None:
+    """Decode the whole once, where what is kept raw could hide a number that no double holds, or no JSON at all."""
     try:
         _plain(value if value[0] != _BOM[0] else value.removeprefix(_BOM))
     except msgspec.MsgspecError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from rumbo.core.instant import Instant, from_datetime
@@ -14,7 +15,18 @@ LATEST: Final = 253_402_300_799_999_999
 _UTC_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00").tzinfo
 _LONG_FRACTION: Final = re.compile(r"(\.\d{6})\d+")
 _DIGITS: Final = re.compile(r"[+-]?\d{1,19}(\.\d{1,9})?")
+_SECONDS: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
+_MILLISECONDS: Final = {f".{each:03d}Z": each * 1000 for each in range(1000)} | {"Z": 0}
+"""What mostly follows the seconds."""
 _MAGNITUDES: Final = ((10**11, 1_000_000), (10**14, 1_000))
+
+
+@lru_cache(maxsize=4096)
+def _seconds(text: str) -> Instant | None:
+    """`2026-01-31T12:00:00` in UTC; None for another form. Events of one batch lie close together: most are met again."""
+    if not _SECONDS.fullmatch(text):
+        return None
+    return _from_text(f"{text}Z")[0]
 
 
 def read_time(value: Any) -> tuple[Instant | None, str | None]:
@@ -65,6 +77,11 @@ def pick_time(candidates: tuple[Any, ...], record_ms: int, future: int, flags: l
     One before 2000, or later than the record's by more than `future`, gives way to the next. `flags` gets what was done.
     """
     latest = record_ms * 1000 + future if record_ms >= 0 else LATEST
+    first = candidates[0]
+    if type(first) is str and (micros := _MILLISECONDS.get(first[19:])) is not None:
+        seconds = _seconds(first[:19])
+        if seconds is not None and EARLIEST <= seconds + micros <= latest:
+            return seconds + micros
     for place, value in enumerate(candidates):
         if value is None:
             continue
