@@ -145,8 +145,8 @@ def test_stuck_goes_by_the_cohorts_frozen_figure():
     assert run(journey, event("A"), until=30 * DAY) == [(5 * DAY, "stuck one")]
     program = Program("test", [journey])
     profile = program.load("c", None)
-    program.figures[figure("j", "one", "p90")] = 3 * DAY
+    program.reads({figure("j", "one", "p90"): 3 * DAY})
     program.advance(profile, event("A"))
-    program.figures[figure("j", "one", "p90")] = 4 * DAY
+    program.reads({figure("j", "one", "p90"): 4 * DAY})
     made = program.fire(profile, START + 30 * DAY)
     assert [(each.at - START, each.data.limit_seconds) for each in made] == [(4 * DAY, 4 * 86_400.0)]

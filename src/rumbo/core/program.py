@@ -46,9 +46,7 @@ class Program:
         self.stats: Counter[str] = Counter()
         """What was met since it was last cleared: `duplicate`, `duplicate_conflict`, `late`, `timer`, `timer_unknown`,
         `trait_too_large`, and what met a bound."""
-        self.figures: dict[str, Duration] = {}
-        """Frozen figures of the cohort (`core.staging.figure`); the caller keeps them with its position."""
-        self._words, self._turn, self._ring = words, Turn(self.stats, self.figures), ring_size * RING_ENTRY
+        self._words, self._turn, self._ring = words, Turn(self.stats, {}), ring_size * RING_ENTRY
         mentioned = set().union(*(machine.mentioned() for machine in self._machines), words.trackers.names())
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
         self._other = self._plan("")
@@ -65,6 +63,10 @@ class Program:
     def scores(self, journey: str) -> dict[str, ScoreMachine]:
         """The score machines of one journey; none where the topology no longer has it."""
         return next((machine.scores for machine in self._machines if machine.id == journey), {})
+
+    def reads(self, figures: dict[str, Duration]) -> None:
+        """Which frozen figures of the cohort count from here on (`core.staging.figure`); the caller keeps them with its position."""
+        self._turn.figures = figures
 
     def load(self, customer: str, value: bytes | None) -> Profile:
         """The profile that `dump` wrote, or a new one."""

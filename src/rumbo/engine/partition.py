@@ -17,7 +17,7 @@ import msgspec
 from aiokafka.partitioner import murmur2
 
 from rumbo.core.decision import Decision
-from rumbo.core.instant import Instant, isoformat, parse_instant
+from rumbo.core.instant import Instant, isoformat
 from rumbo.core.interaction import Interaction
 from rumbo.core.profile import DUE_BYTES, Profile, stored
 from rumbo.core.program import Program
@@ -30,7 +30,7 @@ from rumbo.engine.rejects import REJECTS_WATCHED, check_rejects
 from rumbo.engine.store import POSITION_KEY, Store
 from rumbo.engine.transaction import Committed, PartitionProducer, Row
 from rumbo.errors import InternalError
-from rumbo.intake import Reader, Reject, dead_letter
+from rumbo.intake import Clock, Figures, Reader, Reject, Said, dead_letter, read_control
 from rumbo.observe.metrics import Metrics
 from rumbo.output import Encoder
 from rumbo.serve.live import Live
@@ -120,7 +120,7 @@ class PartitionWorker:
         started = monotonic()
         groups: Groups = {}
         if batch.topic == self.stage.control:
-            clock = self._control(trimmed)
+            clock = self._control(trimmed, groups)
         else:
             await self._step(batch.topic, trimmed, groups)
             clock = 0
@@ -167,6 +167,7 @@ class PartitionWorker:
         for number, each in enumerate(interactions):
             if not number % STEP_AT_ONCE:
                 await sleep(0)
+                self.stage.program.reads(self.position.figures)  # meanwhile other partitions had their turn
             made = advance(touched[each.customer][0], each)
             if made:
                 decisions += made
@@ -229,16 +230,22 @@ class PartitionWorker:
         moved = event_clock(self.position, self.stage.lateness, self.caught_up)
         self.position.clock = max(moved, clock, self.position.clock)
 
-    def _control(self, records: Sequence[Any]) -> Instant:
-        """The instant that clock records set; others are not ours to answer."""
-        latest = 0
+    def _control(self, records: Sequence[Any], groups: Groups) -> Instant:
+        """Do what control records say; the instant that clock records set."""
+        latest, decisions, program = 0, list[Decision](), self.stage.program
+        program.reads(self.position.figures)
         for each in records:
-            try:
-                said = msgspec.json.decode(each.value or b"{}")
-                if isinstance(said, dict) and said.get("type") == "clock":
-                    latest = max(latest, parse_instant(str(said["at"])))
-            except (msgspec.MsgspecError, ValueError, KeyError):
-                self.stage.metrics.ignored(each.topic, "not_a_control_record")
+            match read_control(each):
+                case Clock(at=at):
+                    latest = max(latest, at)
+                case Figures(of=figures):
+                    self.position.figures.update(figures)
+                case Said(event=event, journey=journey, order=order):
+                    self._load({event.customer})
+                    decisions += program.instruct(self._touched[event.customer][0], event, journey, order)
+                case Reject(reason=reason):
+                    self.stage.metrics.ignored(each.topic, reason)
+        self._encode(decisions, groups)
         return latest
 
     def has_to_look(self) -> bool:
@@ -281,6 +288,7 @@ class PartitionWorker:
             self._load(set(customers))
             upto = due[-1][0] if len(due) == TIMERS else self.position.clock
             decisions: list[Decision] = []
+            self.stage.program.reads(self.position.figures)
             for customer in customers:
                 decisions += self.stage.program.fire(self._touched[customer][0], upto)
             groups: Groups = {}

@@ -39,6 +39,8 @@ class Position(msgspec.Struct, array_like=True):
     """The fingerprint of the definitions that wrote last."""
     versions: dict[str, str] = {}
     """The version of each journey that wrote last."""
+    figures: dict[str, int] = {}
+    """Frozen figures of the cohort, as control records brought them: one a stage and quantile."""
 
 
 class PositionError(InternalError):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from rumbo.core.instant import isoformat
 from rumbo.core.interaction import Interaction
 from rumbo.intake.cloudevents import read_binary, read_structured
+from rumbo.intake.control import Clock, Control, Figures, Said, read_control
 from rumbo.intake.flat import read_flat
 from rumbo.intake.record import RawRecord, Record, from_line
 from rumbo.intake.reject import Reason, Reject, dead_letter, printable
@@ -19,8 +20,8 @@ from rumbo.intake.source import FlatMap, Format, SourceFormat
 from rumbo.intake.text import refused, without_mark
 
 __all__ = [
-    "SKIP", "FlatMap", "Format", "RawRecord", "Reader", "Reason", "Record", "Reject", "Skip", "SourceFormat", "dead_letter",
-    "from_line", "inspect", "printable", "reader",
+    "SKIP", "Clock", "Control", "Figures", "FlatMap", "Format", "RawRecord", "Reader", "Reason", "Record", "Reject", "Said", "Skip",
+    "SourceFormat", "dead_letter", "from_line", "inspect", "printable", "read_control", "reader",
 ]  # fmt: skip
 
 

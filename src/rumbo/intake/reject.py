@@ -25,6 +25,7 @@ Reason = Literal[
     "bad_properties",  # `properties`, `context` or `traits` neither object nor null
     "no_time",  # no readable time, and the record has none either
     "too_old",  # older than the source's `max_age`
+    "not_a_control_record",  # on the control topic, and none of its kinds
     "not_a_record",  # a line of a file that is neither an event nor a record
 ]
 

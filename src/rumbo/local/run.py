@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 
 from rumbo.core.decision import Decision
-from rumbo.core.instant import Instant
+from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
 from rumbo.core.profile import Profile
-from rumbo.intake import RawRecord, Reject, Skip, reader
+from rumbo.intake import Clock, Control, Figures, RawRecord, Reject, Said, Skip, read_control, reader
 from rumbo.topology import Topology
 
 _BEFORE_ALL: Instant = -(2**62)
@@ -27,6 +27,7 @@ class _Partition:
         self.clock = _BEFORE_ALL
         self.timers: list[tuple[Instant, str]] = []
         self.profiles: dict[str, Profile] = {}
+        self.figures: dict[str, Duration] = {}
 
 
 class Local:
@@ -53,9 +54,11 @@ class Local:
 
     def send(self, record: RawRecord) -> list[Decision]:
         """Read and step one record; timers of other customers that its time makes due fire after it."""
+        if record.topic == self.topology.outputs.control:
+            return self.take(record, read_control(record))
         return self.take(record, self._readers.get(record.topic, self._other)[0](record))
 
-    def take(self, record: RawRecord, found: Interaction | Reject | Skip) -> list[Decision]:
+    def take(self, record: RawRecord, found: Interaction | Reject | Skip | Control) -> list[Decision]:
         """Step what was read of a record (by this topology's reader of its topic, or by an equal one)."""
         self.counts["received"] += 1
         if type(found) is Interaction:
@@ -66,16 +69,47 @@ class Local:
                 self._rejected(record, found)
         elif isinstance(found, Skip):
             self.counts["skipped"] += 1
+        elif isinstance(found, Said):
+            return self.instruct(found, record.partition)
+        elif isinstance(found, Clock | Figures):
+            return self._control(found, self._partition(record.partition))
         return []
+
+    def instruct(self, said: Said, partition: int = 0) -> list[Decision]:
+        """Step what somebody said of a customer's stage."""
+        here = self._partition(partition)
+        profile = self._profile(here, said.event.customer)
+        before = profile.due
+        self.program.reads(here.figures)
+        decisions = self.program.instruct(profile, said.event, said.journey, said.order)
+        if profile.due and profile.due != before:
+            heappush(here.timers, (profile.due, profile.customer))
+        return decisions
+
+    def _control(self, found: Clock | Figures, here: _Partition) -> list[Decision]:
+        if isinstance(found, Figures):
+            here.figures.update(found.of)
+            return []
+        here.clock = max(here.clock, found.at)
+        return list(self._fire(here, here.clock))
+
+    def _partition(self, number: int) -> _Partition:
+        here = self._partitions.get(number)
+        if here is None:
+            here = self._partitions[number] = _Partition()
+        return here
+
+    def _profile(self, here: _Partition, customer: str) -> Profile:
+        profile = here.profiles.get(customer)
+        if profile is None:
+            profile = here.profiles[customer] = self.program.load(customer, None)
+        return profile
 
     def step(self, event: Interaction, lateness: int = 0, partition: int = 0) -> list[Decision]:
         """Step one interaction."""
-        here = self._partitions.get(partition)
-        if here is None:
-            here = self._partitions[partition] = _Partition()
-        profile = here.profiles.get(event.customer)
-        if profile is None:
-            profile = here.profiles[event.customer] = self.program.load(event.customer, None)
+        here = self._partition(partition)
+        profile = self._profile(here, event.customer)
+        self.program.reads(here.figures)
         self.counts["processed"] += 1
         for flag in event.flags:
             self.counts[f"coerced.{flag}"] += 1
@@ -104,6 +138,7 @@ class Local:
 
     def _fire(self, here: _Partition, clock: Instant) -> Iterator[Decision]:
         timers = here.timers
+        self.program.reads(here.figures)
         while timers and timers[0][0] <= clock:
             due, customer = heappop(timers)
             profile = here.profiles[customer]
