@@ -48,7 +48,7 @@ def test_no_bytes_make_it_raise(value):
 
 @given(
     st.permutations(sorted(json.loads(event()).items())),
-    st.dictionaries(st.text(min_size=9), st.integers(), max_size=3),
+    st.dictionaries(st.text(min_size=1).map("x-{}".format), st.integers(), max_size=3),  # none that names a format
 )
 def test_order_of_keys_and_unknown_fields_change_nothing(items, unknown):
     """Producers may add what they like."""
