@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rumbo.engine.feed import Feed, Place
-from rumbo.engine.partition import Batch
+from rumbo.engine.partition import Batch, GapError
 
 
 def batch(topic, begin, end, *, done=True, at=0):
     """Records of one topic; every offset is one record."""
-    return Batch(topic, begin, end, [object()] * (end - begin), done, at)
+    return Batch(topic, begin, end, [SimpleNamespace(offset=number) for number in range(begin, end)], done, at)
 
 
 def feed(*topics, control=None):
@@ -41,6 +44,22 @@ def test_what_is_fetched_meanwhile_joins_into_one_batch_without_a_gap(sizes):
         at += size
     [(_, whole)] = one.ready()
     assert (whole.begin, whole.end, len(whole.records)) == (0, at, at)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 20)), min_size=1, max_size=15))
+def test_what_is_fetched_again_is_in_the_batch_once_and_what_is_missing_is_seen(fetches):
+    """Fetches from any offset: all records from the first to the last, each once, or a gap that is told."""
+    one, end, begin = feed("a"), fetches[0][0], fetches[0][0]
+    for at, size in fetches:
+        if at > end:
+            with pytest.raises(GapError, match=f"begins at {at}, the one before ended at {end}"):
+                one.offer(0, batch("a", at, at + size))
+            break
+        one.offer(0, batch("a", at, at + size))
+        end = max(end, at + size)
+    [(_, whole)] = one.ready()
+    assert (whole.begin, whole.end) == (begin, end)
+    assert [each.offset for each in whole.records] == list(range(begin, end))
 
 
 def test_the_older_head_goes_first_and_a_source_that_lags_unseen_is_waited_for():

@@ -188,10 +188,19 @@ class SourceConsumer:
         before = self._subscription.subscription.assignment
         if before is not None:
             before.active = False
-        states = {place: SimpleNamespace(position=None, has_valid_position=False, lso=None) for place in places}
+        states = {
+            place: SimpleNamespace(position=None, has_valid_position=False, lso=None, again=None) for place in places
+        }
         self._states = states
+
+        def state_value(place: TopicPartition) -> Any:
+            state = states[place]
+            if state.again is not None:  # somebody sought: what was taken comes again
+                state.position, state.again = state.again, None
+            return state
+
         self._subscription.subscription.assignment = SimpleNamespace(
-            tps=set(places), active=True, state_value=states.__getitem__
+            tps=set(places), active=True, state_value=state_value
         )
 
     def assignment(self) -> set[TopicPartition]:
@@ -201,7 +210,7 @@ class SourceConsumer:
     def seek(self, place: TopicPartition, offset: int) -> None:
         """Go there."""
         state = self._states[place]
-        state.position, state.has_valid_position = offset, True
+        state.position, state.has_valid_position, state.again = offset, True, None
 
     async def _fetched(self, places: list[TopicPartition], timeout: float, max_records: int) -> dict[Any, list[Row]]:
         found, states = {}, self._states
@@ -214,10 +223,8 @@ class SourceConsumer:
             before = state.position
             rows, state.position = log.fetch(before, limit, committed=True)
             state.lso = log.stable
-            if rows and self.process.chance(
-                "source: fetched twice", 0.05
-            ):  # as around a seek: the same records come again
-                state.position = before
+            if rows and self.process.chance("source: fetched twice", 0.05):
+                state.again = before
             if rows:
                 found[place] = rows
         if not found and timeout:

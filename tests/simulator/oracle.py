@@ -60,5 +60,6 @@ def check(world: World) -> None:
     }
     assert disk == want, "the disk's state"
     assert all(log.stable == log.end for log in world.cluster.logs.values()), "a transaction hangs"
+    assert not world.counts["read twice"], "records were stepped twice, and only the memory of ids hid it"
     assert not world.counts["told early"], "the group was told more than is committed"
     world.counts["decisions"] = len(expected)

@@ -12,11 +12,12 @@ from unittest.mock import patch
 from aiokafka import errors as kafka
 
 from rumbo.core.program import Program
+from rumbo.engine import feed as feed_module
 from rumbo.engine import position as record
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.clock import AHEAD
 from rumbo.engine.feed import Place
-from rumbo.engine.partition import PartitionWorker
+from rumbo.engine.partition import Batch, PartitionWorker
 from rumbo.engine.transaction import Committed, IndefiniteError, PartitionProducer
 from rumbo.engine.transport import BatchThread
 from tests.simulator.broker import Cluster
@@ -249,10 +250,38 @@ def gap_let_through() -> Iterator[None]:
             for place, begin, end, rows, stable in taken
         ]
 
+    def trimmed(self: PartitionWorker, batch: Any) -> Any:
+        return [each for each in batch.records if each.offset >= self.next_of(batch.topic)]
+
     with (
         patch.object(BatchThread, "_take", skipping),
-        patch.object(PartitionWorker, "_continues", _everything),
+        patch.object(PartitionWorker, "_continues", trimmed),
     ):
+        yield
+
+
+@contextmanager
+def fetches_joined_unseen() -> Iterator[None]:
+    """What was fetched while a batch waits is put behind it, wherever it begins: again, or after a gap."""
+
+    def planted(waiting: Batch, batch: Batch, number: int) -> Batch:
+        _ = number
+        return batch._replace(begin=waiting.begin, records=[*waiting.records, *batch.records], head=waiting.head)
+
+    with patch.object(feed_module, "joined", planted):
+        yield
+
+
+@contextmanager
+def position_goes_back() -> Iterator[None]:
+    """A fetch of what was read before takes the position with it."""
+    advance = PartitionWorker._advance
+
+    def planted(self: PartitionWorker, batch: Batch, records: Any, clock: int) -> None:
+        advance(self, batch, records, clock)
+        self.position.sources[batch.topic].next = batch.end
+
+    with patch.object(PartitionWorker, "_advance", planted):
         yield
 
 
@@ -310,6 +339,8 @@ PLANTED: tuple[Planted, ...] = (
     failed_produce_not_seen,
     end_sent_again_after_silence,
     gap_let_through,
+    fetches_joined_unseen,
+    position_goes_back,
     batch_ends_from_record_offsets,
     stable_offset_read_before_the_fence,
     group_told_before_the_commit,

@@ -6,6 +6,7 @@ It may die, freeze, or lose an answer at every await on the network and at every
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,19 @@ class Points(Failpoints):
         self._process.passed(name)
 
 
+class Watched(Metrics):
+    """The worker's metrics, which tell what no output does: that the memory of ids dropped a record."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def processed(self, topic: str, received: int, stepped: int, stats: Counter[str]) -> None:
+        """Producers repeat nothing here."""
+        self._world.counts["read twice"] += stats["duplicate"] + stats["duplicate_conflict"]
+        super().processed(topic, received, stepped, stats)
+
+
 class Process:
     """One worker process: the engine's own parts on one disk."""
 
@@ -70,7 +84,8 @@ class Process:
             max_batch=40,
             cache_mib=8,
         )
-        self.carrier = Carrier(STAGE._replace(failpoints=Points(self)), given, self, self.failed)
+        stage = STAGE._replace(failpoints=Points(self), metrics=Watched(world))
+        self.carrier = Carrier(stage, given, self, self.failed)
         self.carrier._connection = {"process": self}
         opened = self.carrier._open
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from rumbo.engine.partition import Batch
+from rumbo.engine.partition import Batch, GapError
 
 
 class Place(NamedTuple):
@@ -66,16 +66,17 @@ class Feed:
         ]
 
     def offer(self, number: int, batch: Batch) -> None:
-        """Something was fetched, or (no records) a position was found to be caught up. What follows a waiting batch joins it."""
+        """Something was fetched, or (no records) a position was found to be caught up. What follows a waiting batch joins it.
+
+        Raises GapError where records between the two are missing.
+        """
         place = Place(batch.topic, number)
         self._caught_up[place] = batch.caught_up
         self._reached[place] = max(batch.end, self._reached.get(place, 0))
         if number in self._owned and batch.end > batch.begin:
             waiting = self._waiting.get(place)
             if waiting is not None:
-                records = [*waiting.records, *batch.records]
-                head = waiting.head if waiting.records else batch.head
-                batch = Batch(batch.topic, waiting.begin, batch.end, records, batch.caught_up, head)
+                batch = joined(waiting, batch, number)
             self._waiting[place] = batch
 
     def thin(self, few: int) -> list[Place]:
@@ -140,6 +141,19 @@ class Feed:
     def done(self, number: int) -> None:
         """A partition is free again."""
         self._busy.discard(number)
+
+
+def joined(waiting: Batch, batch: Batch, number: int) -> Batch:
+    """A waiting batch and what was fetched after it, as one; what came again is dropped. Raises GapError."""
+    if batch.begin > waiting.end:
+        raise GapError(
+            f"{batch.topic}-{number}: a fetch begins at {batch.begin}, the one before ended at {waiting.end}"
+        )
+    if batch.end <= waiting.end:
+        return waiting
+    after = batch.records if batch.begin == waiting.end else [r for r in batch.records if r.offset >= waiting.end]
+    head = waiting.head if waiting.records else batch.head
+    return Batch(batch.topic, waiting.begin, batch.end, [*waiting.records, *after], batch.caught_up, head)
 
 
 def _head(batch: Batch) -> tuple[int, str]:

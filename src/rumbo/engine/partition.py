@@ -124,9 +124,10 @@ class PartitionWorker:
         else:
             await self._step(batch.topic, trimmed, groups)
             clock = 0
+        begin = self.next_of(batch.topic)
         self._advance(batch, trimmed, clock)
         self.stage.failpoints.reached("after_step")
-        await self._commit(groups, (batch.topic, batch.begin, batch.end))
+        await self._commit(groups, (batch.topic, begin, self.next_of(batch.topic)))
         appended = trimmed[0].timestamp if trimmed else 0
         self.stage.metrics.batch(batch.topic, len(trimmed), monotonic() - started, appended)
         await self.timers()
@@ -221,7 +222,7 @@ class PartitionWorker:
     def _advance(self, batch: Batch, records: Sequence[Any], clock: Instant) -> None:
         """Move the position over the batch, and the clock with it."""
         source = self.position.sources[batch.topic]
-        source.next = batch.end
+        source.next = max(batch.end, source.next)  # what came again in a fetch of its own ends before the position
         if records:
             last = records[-1]
             source.last_offset, source.last_timestamp = last.offset, last.timestamp
