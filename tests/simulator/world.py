@@ -205,7 +205,7 @@ class World:
             process.wanted[0] == self.generation
             and process.carrier.recovered.is_set()
             and sorted(process.carrier.workers) == process.wanted[1]
-            and all(task.done() for task in process.carrier._tasks.values())
+            and process.carrier.feed.idle  # one that was fenced stays at work until the group or its own patience ends it
             and not any(worker.has_to_look() for worker in process.carrier.workers.values())
             for process in self.processes
         )
