@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -65,6 +66,50 @@ def test_a_corrupt_store_is_put_aside_and_an_empty_one_opened(folder, kind):
     assert store.changelog_next == 0
     assert list(store.profiles()) == []
     assert [each.name for each in folder.parent.glob("*.corrupt-*")] == ["profiles-0.corrupt-1"]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "read", [lambda store: store.get_many([b"p%d" % n for n in range(5_000)]), lambda store: list(store.profiles())]
+)
+def test_a_corrupt_block_is_told_and_the_next_start_puts_the_store_aside(folder, read):
+    """RocksDB opens it as if it were well: the first read that meets the block stops the worker, and must not do so for ever."""
+    filled(folder, 5_000)
+    Store.open(folder, MINE, Memory(8)).close()  # what was in the log is in a table now
+    table = next(folder.glob("*.sst"))
+    table.write_bytes(bytes(b ^ 0xFF if 2_000 < at < 2_200 else b for at, b in enumerate(table.read_bytes())))
+    store = Store.open(folder, MINE, Memory(8))
+    with pytest.raises(StoreError, match=r"is corrupt .* put aside"):
+        read(store)
+    store.close()
+    again = Store.open(folder, MINE, Memory(8))
+    assert again.changelog_next == 0
+    assert [each.name for each in folder.parent.glob("*.corrupt-*")] == ["profiles-0.corrupt-1"]
+    again.close()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    """In one sentence, as every other."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be used"):
+        Store.open(tmp_path / "file" / "profiles-0", MINE, Memory(8))
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.7, 0.95])
+def test_a_log_that_was_cut_gives_an_earlier_state_whole(folder, cut):
+    """What was written last is missing, offset and rows alike: the changelog has it."""
+    store = Store.open(folder, MINE, Memory(8))
+    for at in range(1, 200):
+        store.write([(b"p%d" % at, due(0) + b"x" * 50), (POSITION_KEY, b"%d" % at)], [], at)
+    killed = folder.with_name("profiles-1")
+    shutil.copytree(folder, killed)  # as a kill -9 leaves it: in the log, not yet in a table
+    store.close()
+    log = max(killed.glob("*.log"))
+    log.write_bytes(log.read_bytes()[: int(log.stat().st_size * cut)])
+    store = Store.open(killed, MINE, Memory(8))
+    assert 0 < store.changelog_next < 199
+    assert store.position() == b"%d" % store.changelog_next
+    assert len(list(store.profiles())) == store.changelog_next
     store.close()
 
 

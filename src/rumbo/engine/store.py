@@ -6,6 +6,7 @@ and rebuilt from the profiles' first eight bytes. The store is never ahead of th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +40,8 @@ _PROFILE: Final = b"p"[0]
 _TIMER: Final = b"t"[0]
 _NO_TIMER: Final = bytes(DUE_BYTES)
 _BLOOM_BITS: Final = 10
+_DAMAGED: Final = "DAMAGED"
+"""A file that marks a folder in which a block was found corrupt after it was opened: the next start puts it aside."""
 
 Rows = Iterable[tuple[bytes, bytes | None]]
 TimerMoves = Iterable[tuple[bytes, bytes, bytes]]
@@ -94,8 +97,9 @@ class Store:
         A corrupt one is put aside and an empty one opened, to be rebuilt from the changelog. Raises StoreError for one that
         another process holds, that belongs to another owner, or that a newer version wrote.
         """
-        os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103  Path.mkdir gives parents the default mode
         try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103  Path.mkdir gives parents the default mode
+            _unmarked(folder)
             db = Rdict(str(folder), options=memory.options())
             known = db.get([_FORMAT_KEY, _OWNER_KEY])
         except Exception as error:  # noqa: BLE001  rocksdict raises nothing narrower
@@ -110,8 +114,8 @@ class Store:
             raise StoreError(
                 f"{folder} is in use by another worker; give each worker a state directory of its own"
             ) from None
-        if "No space left" in reason:
-            raise StoreError(f"{folder}: no space left on the device; free some and start again") from None
+        if isinstance(error, OSError) or "No space left" in reason:
+            raise _unusable(folder, reason) from None
         aside = put_aside(folder)
         log.warning(
             "state was corrupt: put aside, rebuilding from the changelog",
@@ -128,7 +132,11 @@ class Store:
             batch = WriteBatch(raw_mode=True)
             batch.put(_FORMAT_KEY, FORMAT.to_bytes(4, "big"))
             batch.put(_OWNER_KEY, owner.encode())
-            db.write(batch)
+            try:
+                db.write(batch)
+            except Exception as error:  # noqa: BLE001  the same
+                db.close()
+                raise _unusable(folder, str(error)) from None
             return
         if int.from_bytes(written, "big") > FORMAT:
             db.close()
@@ -144,13 +152,15 @@ class Store:
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of these keys, None where there is none."""
-        found: list[bytes | None] = self._db.get(list(keys))
+        try:
+            found: list[bytes | None] = self._db.get(list(keys))
+        except Exception as error:
+            raise _unusable(self.folder, str(error)) from error
         return found
 
     def position(self) -> bytes | None:
         """The position record last written."""
-        found: bytes | None = self._db.get(POSITION_KEY)
-        return found
+        return self.get_many([POSITION_KEY])[0]
 
     def write(self, rows: Rows, timers: TimerMoves, changelog_next: int) -> None:
         """Write rows (None deletes), timer moves and the changelog's next offset, all or nothing."""
@@ -174,7 +184,10 @@ class Store:
         if waiting != self.timers:
             put(_TIMERS_KEY, waiting.to_bytes(8, "big"))
         put(_NEXT_KEY, changelog_next.to_bytes(8, "big"))
-        self._db.write(batch)
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise _unusable(self.folder, str(error)) from error
         self.changelog_next, self.timers = changelog_next, waiting
 
     def _earlier(self, due: bytes) -> None:
@@ -204,6 +217,7 @@ class Store:
             key = cursor.key()
             found.append((int.from_bytes(key[1 : 1 + DUE_BYTES], "big"), key[1 + DUE_BYTES :]))
             cursor.next()
+        self._whole(cursor)
         if found:  # what was before is gone: do not walk over its tombstones again
             self._scan_from = b"t" + found[0][0].to_bytes(DUE_BYTES, "big")
         return found
@@ -215,6 +229,14 @@ class Store:
         while cursor.valid() and cursor.key()[0] == _PROFILE:
             yield cursor.key()[1:], cursor.value()
             cursor.next()
+        self._whole(cursor)
+
+    def _whole(self, cursor: Any) -> None:
+        """A cursor ends at a block that it cannot read as it ends at the end. Raises StoreError."""
+        try:
+            cursor.status()
+        except Exception as error:
+            raise _unusable(self.folder, str(error)) from error
 
     def _count_timers(self) -> int:
         """For a store from before they were counted, once."""
@@ -241,6 +263,25 @@ class Store:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def _unmarked(folder: Path) -> None:
+    """Raise StoreError for a folder that was marked as damaged."""
+    if (folder / _DAMAGED).exists():
+        raise StoreError("a corrupt block was found in it")
+
+
+def _unusable(folder: Path, reason: str) -> StoreError:
+    """What a disk's answer means to who reads the log. A corrupt block also marks the folder: RocksDB opens it again as if it were well."""
+    if "No space left" in reason:
+        return StoreError(
+            f"{folder}: no space left on the device; free some and start again (the position is kept, nothing is lost)"
+        )
+    if "Corruption" in reason:
+        with contextlib.suppress(OSError):
+            (folder / _DAMAGED).touch()
+        return StoreError(f"{folder} is corrupt ({reason}): start again, it is put aside then and rebuilt")
+    return StoreError(f"{folder} cannot be used: {reason}")
 
 
 def put_aside(folder: Path) -> Path:
