@@ -24,6 +24,7 @@ from rumbo.engine import selfcheck
 from rumbo.engine.broker import Broker, check_topics, check_unchanged, raw_of
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.failpoint import Failpoints
+from rumbo.engine.heartbeat import Heartbeat
 from rumbo.engine.lock import owned
 from rumbo.engine.readings import health, readings
 from rumbo.engine.stages import Counts, stages
@@ -55,6 +56,7 @@ class Worker:
         self.metrics.runs(topology.name, topology.fingerprint)
         self._failure: BaseException | None = None
         self._over = asyncio.Event()
+        self._heartbeat = Heartbeat(settings.stall_seconds)
         self._counts: dict[str, int | None] = {}
 
     async def run(self) -> int:
@@ -103,6 +105,7 @@ class Worker:
         gc.collect()
         gc.freeze()  # what was loaded to start is never garbage
         gc.set_threshold(*GC_THRESHOLDS)
+        self._heartbeat.start()
         watches = [
             asyncio.ensure_future(service)
             for service in (
@@ -114,6 +117,7 @@ class Worker:
         try:
             await self._over.wait()
         finally:
+            self._heartbeat.stop()
             for watch in watches:
                 watch.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
@@ -164,6 +168,7 @@ class Worker:
         """A service of Faust that crashed, or no progress: neither ends the process by itself."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            self._heartbeat.beat()
             if app.crashed:
                 why = app.crash_reason
                 said = f"{describe(why)} at {place(why)}" if why is not None else "without a reason"

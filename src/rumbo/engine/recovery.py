@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import aiokafka
+import structlog
 from aiokafka import errors as kafka
 from aiokafka.structs import TopicPartition
 
@@ -22,9 +23,13 @@ _POLL_MS: Final = 10
 _FOLLOW_MS: Final = 200
 _RECORDS: Final = 10_000
 STALL_SECONDS: Final = 60.0
+SAY_SECONDS: Final = 5.0
 
 Progress = Callable[[int, int], None]
 """Told of (partition, records that may be left)."""
+
+
+log = structlog.get_logger("rumbo.engine")
 
 
 class RecoveryError(InternalError):
@@ -68,6 +73,8 @@ class ChangelogReader:
             raise BrokerError(f"changelog {self._topic}: {error!r}") from error
         for number, place in places.items():
             self._seek(place, stores[number], begins[place], ends[place])
+        for number, place in places.items():
+            progress(number, max(ends[place] - stores[number].changelog_next, 0))
         waiting = {number for number, place in places.items() if stores[number].changelog_next < ends[place]}
         return await self._read(stores, {number: places[number] for number in waiting}, ends, progress)
 
@@ -104,7 +111,7 @@ class ChangelogReader:
         progress: Progress,
     ) -> dict[int, int]:
         taken = dict.fromkeys(stores, 0)
-        moved_at, seen = asyncio.get_running_loop().time(), -1
+        watch = _Watch(self._topic, asyncio.get_running_loop().time())
         while places:
             found = await self._consumer.getmany(*places.values(), timeout_ms=_POLL_MS, max_records=_RECORDS)
             for number, place in list(places.items()):
@@ -117,13 +124,28 @@ class ChangelogReader:
                 progress(number, max(ends[place] - position, 0))
                 if position >= ends[place]:
                     del places[number]
-            now, total = asyncio.get_running_loop().time(), sum(store.changelog_next for store in stores.values())
-            if total != seen:
-                moved_at, seen = now, total
-            elif now - moved_at > STALL_SECONDS:
-                left = {number: ends[place] - stores[number].changelog_next for number, place in places.items()}
-                raise RecoveryError(f"changelog {self._topic}: no progress for {STALL_SECONDS:.0f} s, left {left}")
+            left = {number: ends[place] - stores[number].changelog_next for number, place in places.items()}
+            watch.look(asyncio.get_running_loop().time(), sum(taken.values()), left)
         return taken
+
+
+class _Watch:
+    """Says now and then how far a recovery is, and notices one that does not move."""
+
+    def __init__(self, topic: str, now: float) -> None:
+        self._topic, self._began, self._said_at, self._moved_at = topic, now, now, now
+        self._seen: Mapping[int, int] = {}
+
+    def look(self, now: float, taken: int, left: Mapping[int, int]) -> None:
+        """Raise RecoveryError where nothing has moved for a minute."""
+        if left != self._seen:
+            self._moved_at, self._seen = now, left
+        elif left and now - self._moved_at > STALL_SECONDS:
+            raise RecoveryError(f"changelog {self._topic}: no progress for {STALL_SECONDS:.0f} s, left {dict(left)}")
+        if left and now - self._said_at > SAY_SECONDS:
+            self._said_at = now
+            rate = round(taken / (now - self._began))
+            log.info("recovering", topic=self._topic, records=taken, left=sum(left.values()), per_second=rate)
 
 
 class StoreAheadError(InternalError):
