@@ -18,6 +18,7 @@ from rumbo.config import settings
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.feed import Place
+from rumbo.engine.partition import PartitionWorker, Stage
 from rumbo.engine.stages import Counts, stages
 from rumbo.engine.store import Store
 from rumbo.engine.transport import BatchConsumer, BatchThread
@@ -50,17 +51,31 @@ class Points(Failpoints):
         self._process.passed(name)
 
 
-class Watched(Metrics):
-    """The worker's metrics, which tell what no output does: that the memory of ids dropped a record."""
+class Watched:
+    """A worker's metrics, which tell what no output does: that the memory of ids dropped a record. Producers repeat nothing here."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self._world = world
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics, self.repeats = metrics, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._metrics, name)
 
     def processed(self, topic: str, received: int, stepped: int, stats: Counter[str]) -> None:
-        """Producers repeat nothing here."""
-        self._world.counts["read twice"] += stats["duplicate"] + stats["duplicate_conflict"]
-        super().processed(topic, received, stepped, stats)
+        """Count, and pass on."""
+        self.repeats += stats["duplicate"] + stats["duplicate_conflict"]
+        self._metrics.processed(topic, received, stepped, stats)
+
+
+class WatchedWorker(PartitionWorker):
+    """A partition that tells what was stepped twice, once that is committed: who was fenced meanwhile may step what it likes."""
+
+    def __init__(self, stage: Stage, *given: Any) -> None:
+        self.watched = Watched(stage.metrics)
+        super().__init__(stage._replace(metrics=self.watched), *given)  # type: ignore[arg-type]  # it is asked the same
+
+    async def _commit(self, groups: Any, consumed: Any) -> None:
+        await super()._commit(groups, consumed)
+        self.stage.failpoints._process.world.counts["read twice"] += self.watched.repeats  # type: ignore[attr-defined]
 
 
 class Process:
@@ -84,8 +99,7 @@ class Process:
             max_batch=40,
             cache_mib=8,
         )
-        stage = STAGE._replace(failpoints=Points(self), metrics=Watched(world))
-        self.carrier = Carrier(stage, given, self, self.failed)
+        self.carrier = Carrier(STAGE._replace(failpoints=Points(self)), given, self, self.failed, WatchedWorker)
         self.carrier._connection = {"process": self}
         opened = self.carrier._open
 
