@@ -10,7 +10,9 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from socket import gethostname
 from typing import Any, Literal
+from uuid import uuid4
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -46,6 +48,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     """Where the HTTP port listens. Beyond this machine it needs a token and TLS."""
     web_port: int = Field(default=6066, ge=0, le=65535)
     """Metrics, health and the API; 0 switches them off."""
+    web_url: str | None = None
+    """How other workers reach this one's HTTP port; none: by its host and port. Keep it stable where `instance` is set."""
     web_token_file: Path | None = None
     """Who may ask: a line each, `read TOKEN` or `write TOKEN`; only the owner may read the file."""
     web_cert_file: Path | None = None
@@ -107,6 +111,15 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
             made["sasl_plain_username"] = self.username
             made["sasl_plain_password"] = read_secret(self.password_file)
         return made
+
+    def url(self) -> str:
+        """How other workers reach this one; a URL of no scheme that anybody speaks where it serves none."""
+        if self.web_url is not None:
+            return self.web_url.rstrip("/")
+        if not self.web_port:
+            return f"none://{self.instance or uuid4().hex}"
+        host = gethostname() if self.web_host in {"0.0.0.0", "::"} else self.web_host  # noqa: S104  compared, not bound
+        return f"{'https' if self.web_cert_file else 'http'}://{f'[{host}]' if ':' in host else host}:{self.web_port}"
 
     def tokens(self) -> Tokens:
         """Who may ask the HTTP port; empty: nobody needs a token."""

@@ -112,20 +112,25 @@ class Worker:
             worker.position.clock = START + round(day * DAY)
             await worker.timers()
 
+    def knows(self, shares):
+        """Tell it who has what: URL -> partitions. Its own URL is the one it is served under."""
+        self.window.shares = lambda: {url: {self.stage.changelog: numbers} for url, numbers in shares.items()}
+
     @asynccontextmanager
     async def served(self, more=(), **given):
         """The API on a free port: a client session to it."""
         known = settings({}, **given)
-        api, app = Api(self.window, known), application(known)
+        self.api = api = Api(self.window, known)
+        app = application(known)
         app.add_routes(api.routes())
         app.add_routes(more)
         runner = web.AppRunner(app, access_log=None, max_line_size=LINE_BYTES)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        port = site._server.sockets[0].getsockname()[1]
+        self.url = self.window._url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
         try:
-            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            async with aiohttp.ClientSession(self.url) as session:
                 yield session
         finally:
             await api.close()

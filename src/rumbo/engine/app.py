@@ -21,6 +21,7 @@ from yarl import URL
 
 from rumbo.config import Settings
 from rumbo.engine import selfcheck
+from rumbo.engine.assignor import AddressedAssignor
 from rumbo.engine.broker import Broker, check_topics, check_unchanged, raw_of
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.failpoint import Failpoints
@@ -58,6 +59,7 @@ class Worker:
         self._over = asyncio.Event()
         self._heartbeat = Heartbeat(settings.stall_seconds)
         self._counts: dict[str, int | None] = {}
+        self.url = settings.url()
 
     async def run(self) -> int:
         """Run until stopped; the exit code."""
@@ -68,14 +70,17 @@ class Worker:
         api: Api | None = None
         try:
             carriers = await self._carriers(broker)
-            api = Api(Window(carriers, ""), self.settings)
+            window = Window(carriers, self.url)
+            api = Api(window, self.settings)
             self.metrics.read_from(partial(readings, carriers))
             await web.start(partial(health, carriers), api.routes())
-            await self._until_over(self._app(carriers), carriers, broker)
+            app = self._app(carriers)
+            window.shares = app.assignor.shares
+            await self._until_over(app, carriers, broker)
         finally:
-            await web.stop()
             if api is not None:
                 await api.close()
+            await web.stop()
             await broker.stop()
         return self._answer()
 
@@ -214,6 +219,8 @@ class Worker:
             datadir=str(faust_dir),
             agent_supervisor=CrashingSupervisor,
             TableManager=BatchTables,
+            PartitionAssignor=AddressedAssignor,
+            canonical_url=self.url,
             broker_session_timeout=settings.session_timeout,
             broker_rebalance_timeout=settings.rebalance_timeout,
             broker_heartbeat_interval=max(settings.session_timeout / 10, 0.3),

@@ -42,6 +42,8 @@ class Window:
             return Owner(here=False, why=f"no worker owns partition {number} of {stage.topology.name} now")
         if self._url in owners:
             return Owner(here=False, why=f"partition {number} of {stage.topology.name} is being recovered")
+        if not owners[0].startswith("http"):
+            return Owner(here=False, why="the worker that has the customer serves no HTTP")
         return Owner(here=False, url=owners[0])
 
     def customer(self, customer: str) -> Found | None:
@@ -92,7 +94,8 @@ class Window:
 
     def peers(self) -> Mapping[str, frozenset[int]]:
         """The other workers, by what the group gave them."""
-        return {url: numbers for url, numbers in self._assigned().items() if url != self._url}
+        assigned = self._assigned().items()
+        return {url: numbers for url, numbers in assigned if numbers and url != self._url and url.startswith("http")}
 
     def _assigned(self) -> dict[str, frozenset[int]]:
         changelog = self._carrier.stage.changelog

@@ -21,7 +21,7 @@ from rumbo.core.definition import Journey
 from rumbo.core.instant import isoformat
 from rumbo.core.tally import Tally, funnel
 from rumbo.local.view import profile_view
-from rumbo.observe.guard import ProblemError
+from rumbo.observe.guard import ProblemError, asks
 from rumbo.serve.drawing import direction, drawing
 from rumbo.serve.model import (
     Decisions,
@@ -35,6 +35,8 @@ from rumbo.serve.model import (
 )
 from rumbo.serve.peers import HOPS, Answer, Peers
 from rumbo.serve.state import Entry, State, WorkerStatus
+from rumbo.serve.stream import Stream
+from rumbo.serve.whynot import Asking, Question
 
 ID_LENGTH: Final = 256
 RETRY_SECONDS: Final = 1
@@ -53,6 +55,7 @@ class Share(msgspec.Struct, array_like=True, frozen=True):
 
 
 _share: Final = msgspec.msgpack.Decoder(Share).decode
+_question: Final = msgspec.json.Decoder(Question).decode
 _status: Final = msgspec.json.Decoder(Status).decode
 
 
@@ -63,7 +66,8 @@ class Api:
         self._state, self._peers = state, Peers(settings)
         self._journeys = {journey.id: journey for journey in state.topology.journeys}
         self._drawings = Journeys(state.topology.name, tuple(drawing(each) for each in state.topology.journeys))
-        self._fresh: dict[str, tuple[float, Any]] = {}
+        self._stream, self._asking = Stream(state, self._peers), Asking(state.topology)
+        self._fresh: dict[str, tuple[float, Any, Any]] = {}
 
     def routes(self) -> Iterable[web.RouteDef]:
         """Every route, for the worker's server."""
@@ -71,6 +75,8 @@ class Api:
             web.get("/v1/customers/{id}", self.customer),
             web.get("/v1/customers/{id}/timeline", self.timeline),
             web.get("/v1/customers/{id}/decisions", self.decisions),
+            web.post("/v1/customers/{id}/why-not", self.why_not),
+            web.get("/v1/stream", self._stream.serve),
             web.get("/v1/journeys", self.journeys),
             web.get("/v1/journeys/{journey}/funnel", self.funnel),
             web.get("/v1/journeys/{journey}/moves", self.moves),
@@ -79,7 +85,8 @@ class Api:
         )
 
     async def close(self) -> None:
-        """Let go of what was opened."""
+        """Let go of what was opened, and of those who listen. Before the server stops, which would wait for them."""
+        self._stream.close()
         await self._peers.close()
 
     # One customer -----------------------------------------------------------------------------------------------------
@@ -96,6 +103,24 @@ class Api:
         """What was decided for one customer, with the reasons."""
         return await self._owned(request, self._decisions)
 
+    @asks
+    async def why_not(self, request: web.Request) -> web.Response:
+        """Why a trigger does not act for a customer as things stand."""
+        try:
+            question = _question(await request.read())
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ProblemError(400, "Not a question", f'{error}; for example {{"trigger": "welcome"}}') from None
+        return await self._owned(request, lambda customer: self._silence(customer, question))
+
+    def _silence(self, customer: str, question: Question) -> Any:
+        found = self._state.customer(customer)
+        if found is None:
+            raise _unknown(customer)
+        try:
+            return self._asking.answer(found, self._state.journal(customer), question)
+        except LookupError as error:
+            raise ProblemError(HTTPStatus.NOT_FOUND, "No such trigger", str(error.args[0])) from None
+
     async def _owned(self, request: web.Request, answer: Callable[[str], Any]) -> web.Response:
         """Answer here, or hand on to the worker that has the customer; 503 where nobody has them now."""
         customer = customer_id(request.match_info["id"])
@@ -106,8 +131,8 @@ class Api:
             raise _later(owner.why)
         if request.headers.get(HOPS):
             raise _later("the worker that asked thinks that this one has the customer, and it has not")
-        body = await request.read() if request.can_read_body else None
-        said = await self._peers.ask(owner.url, request.method, request.rel_url.raw_path_qs, body)
+        body = await request.read()
+        said = await self._peers.ask(owner.url, request.method, request.rel_url.raw_path_qs, body or None)
         if said is None:
             raise _later("the worker that has the customer does not answer")
         return _passed_on(said)
@@ -200,10 +225,11 @@ class Api:
         return await self._peers.all(self._state.peers(), path)
 
     async def _once(self, name: str, ask: Callable[[], Awaitable[Found]]) -> Found:
-        at, found = self._fresh.get(name, (0.0, None))
-        if found is None or monotonic() - at > FRESH_SECONDS:
+        owners = (self._state.status().partitions, dict(self._state.peers()))
+        at, then, found = self._fresh.get(name, (0.0, None, None))
+        if then != owners or monotonic() - at > FRESH_SECONDS:
             found = await ask()
-            self._fresh[name] = (monotonic(), found)
+            self._fresh[name] = (monotonic(), owners, found)
         kept: Found = found
         return kept
 

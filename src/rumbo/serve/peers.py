@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final, NamedTuple
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
@@ -16,7 +16,10 @@ HOPS: Final = "Rumbo-Hops"
 SECONDS: Final = 3.0
 CONNECT_SECONDS: Final = 1.0
 BYTES: Final = 8 * 1024 * 1024
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 256
+"""At once, of all peers together: a listener holds one to each."""
+SILENT_SECONDS: Final = 30.0
+EVENT_BYTES: Final = 256 * 1024
 
 
 class Answer(NamedTuple):
@@ -56,6 +59,23 @@ class Peers:
         """What each of them said, where it said something in time."""
         answers = await asyncio.gather(*(self.ask(url, "GET", path) for url in urls))
         return [each for each in answers if each is not None and each.status == 200]  # noqa: PLR2004  OK
+
+    async def listen(self, url: str, path: str) -> AsyncGenerator[bytes, None]:
+        """Server-sent events of a peer, whole, until it or the listener leaves."""
+        forever = ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
+        try:
+            async with self._open().get(f"{url.rstrip('/')}{path}", headers={HOPS: "1"}, timeout=forever) as answer:
+                if answer.status != 200:  # noqa: PLR2004  OK
+                    return
+                left = b""
+                async for part in answer.content.iter_any():
+                    *whole, left = (left + part).split(b"\n\n")
+                    for event in whole:
+                        yield event + b"\n\n"
+                    if len(left) > EVENT_BYTES:
+                        return
+        except (ClientError, TimeoutError, OSError):
+            return
 
     def _open(self) -> ClientSession:
         if self._session is None:
