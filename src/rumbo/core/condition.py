@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, assert_never
+from zoneinfo import ZoneInfo
 
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import (
@@ -59,6 +60,8 @@ class Vocabulary(NamedTuple):
     """When time alone takes a score over a limit, either way."""
     band_rank: Callable[[str, str], int]
     stage_rank: Callable[[str], int]
+    zone: Callable[[], Callable[[Scope], ZoneInfo]]
+    """Who reads the customer's zone (`core.zone`); asking keeps the traits that name it."""
 
 
 def never(_scope: Scope) -> Instant:

@@ -39,8 +39,8 @@ class Program:
     Not for use by two threads at once. A profile handed in is updated in place; decisions come in the order decided.
     """
 
-    def __init__(self, topology: str, journeys: Sequence[Journey], *, ring_size: int = 64) -> None:
-        words = Words()
+    def __init__(self, topology: str, journeys: Sequence[Journey], *, ring_size: int = 64, zone: str = "UTC") -> None:
+        words = Words(zone)
         self.topology, self.journeys = topology, tuple(journeys)
         self._machines = tuple(JourneyMachine(topology, journey, words) for journey in journeys)
         self.stats: Counter[str] = Counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Leaf
@@ -15,6 +16,7 @@ from rumbo.core.interaction import folded
 from rumbo.core.scope import Read, Scope
 from rumbo.core.score import ScoreMachine
 from rumbo.core.tracker import Trackers
+from rumbo.core.zone import TRAITS, zone_of
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -25,11 +27,18 @@ SECTIONS: Final = ("properties", "context", "traits")
 class Words:
     """Names that mean the same in every journey of a topology; `vocabulary` adds those of one journey."""
 
-    def __init__(self) -> None:
+    def __init__(self, zone: str = "UTC") -> None:
+        self._zone = ZoneInfo(zone)
         self.resolver = _Resolver(self, None)
         self.trackers = Trackers(lambda text: compile_expression(parse(text), self.resolver))
         self.traits: set[str] = set()
         """The customer's traits that some rule reads: no other is kept."""
+
+    def zone(self) -> Callable[[Scope], ZoneInfo]:
+        """The reader of the customer's zone; from now on the traits that name it are kept."""
+        self.traits.update(TRAITS)
+        default = self._zone
+        return lambda scope: zone_of(scope.profile, default)
 
     def vocabulary(self, journey: Journey, scores: Mapping[str, ScoreMachine]) -> Vocabulary:
         """Everything a condition of this journey can name."""
@@ -49,6 +58,7 @@ class Words:
             changes=known.changes,
             band_rank=known.band_rank,
             stage_rank=known.stage_rank,
+            zone=self.zone,
         )
 
 

@@ -57,7 +57,7 @@ class Topology(msgspec.Struct, frozen=True):
 
     def program(self) -> Program:
         """The journeys, compiled."""
-        return Program(self.name, self.journeys, ring_size=self.ring)
+        return Program(self.name, self.journeys, ring_size=self.ring, zone=self.zone)
 
     def source(self, topic: str) -> Source:
         """The source of a topic; a record from a file (topic `-`) or an unknown topic is read like the first."""
