@@ -33,9 +33,21 @@ triggers:
   - {id: on_leaving, left: one, only_if: {not: {reached: three}}, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_band, score: {name: s, entered: low}, cooldown: 4d, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_absence, absence: {of: A, for: 3d}, mode: shadow, action: {kind: m, purpose: p, expires_after: 1d}}
+  - {id: on_sequence, sequence: {steps: [A, {followed_by: B, not: C}], within: 3d}, only_if: {not: {stage: three}}, action: {kind: m, purpose: p, expires_after: 1d}}
+  - {id: on_inactivity, inactivity: {of: any, for: 2d}, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_silence, absence: {of: B, for: 2d, since: {stage: two}}, action: {kind: m, purpose: p, expires_after: 1d}}
 """
-TRIGGERS = ("on_event", "on_condition", "on_stage", "on_leaving", "on_band", "on_absence", "on_silence")
+TRIGGERS = (
+    "on_event",
+    "on_condition",
+    "on_stage",
+    "on_leaving",
+    "on_band",
+    "on_absence",
+    "on_silence",
+    "on_sequence",
+    "on_inactivity",
+)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +141,7 @@ def test_looking_changes_nothing(topology, history):
 
 
 def asked(topology, trigger, day, *events, customer="u"):
-    given_ = [(day_ * 4, name, "u", n) for day_, name, n in events]
+    given_ = [(round(day_ * 4), name, "u", n) for day_, name, n in events]
     return explain_silence(topology, customer, trigger, START + round(day * DAY), lambda: records(given_))
 
 
@@ -145,6 +157,10 @@ def asked(topology, trigger, day, *events, customer="u"):
         ("on_leaving", 1, [(0, "A", 0)], ["stage one must be left at that instant"]),
         ("on_band", 0, [(0, "A", 0)], ["s at least 5: 2 more than 3"]),
         ("on_absence", 1, [(0, "A", 0)], ["the silence must last until 2026-01-04T00:00:00Z", "gate shadow must let it through"]),
+        ("on_sequence", 1, [(1, "B", 0)], ["A must come first, then B, no C before it"]),
+        ("on_sequence", 1, [(0, "A", 0)], ["B, no C before it must come after 2026-01-01T00:00:00Z and by 2026-01-04T00:00:00Z"]),
+        ("on_sequence", 1.5, [(0, "A", 0), (1, "A", 0), (1.5, "B", 0)], ["this must not hold: stage is three"]),
+        ("on_inactivity", 1, [(0, "A", 0)], ["the silence must last until 2026-01-03T00:00:00Z"]),
         ("on_silence", 0, [(0, "A", 0)], ["it must be counting: it begins with stage two entered"]),
     ],
 )  # fmt: skip

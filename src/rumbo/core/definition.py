@@ -265,7 +265,28 @@ class Absence(_Data, frozen=True, tag="absence"):
     since: OnStage | EventTest | None = None
 
 
-On: TypeAlias = OnEvent | OnCondition | OnStage | OnBand | OnSegment | Absence
+class SequenceStep(_Data, frozen=True):
+    """One step of a sequence. `strict`: the very next interaction must be it; `unless`: none of these before it."""
+
+    events: EventTest
+    strict: bool = False
+    unless: EventTest | None = None
+
+
+class Sequence(_Data, frozen=True, tag="sequence"):
+    """Such interactions one after the other, the last at most `within` after the first: in (first, first + within].
+
+    `per` (an expression over the interaction) keeps sequences of each of its values apart; an interaction without a value
+    takes part in none. `skip`: after a match what began before its end is dropped (`past_last`), or goes on (`none`).
+    """
+
+    steps: tuple[SequenceStep, ...]
+    within: Duration
+    per: str | None = None
+    skip: Literal["past_last", "none"] = "past_last"
+
+
+On: TypeAlias = OnEvent | OnCondition | OnStage | OnBand | OnSegment | Absence | Sequence
 
 
 class Choice(_Data, frozen=True, tag="choice"):

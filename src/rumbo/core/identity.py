@@ -24,7 +24,7 @@ class Identity:
         The id is `decision.decision_id`'s, with what never changes written once.
         """
         customer, event = scope.profile.customer, scope.event
-        occurrence = event.id if event is not None else scope.occurrence
+        occurrence = (event.id if event is not None else scope.occurrence) + scope.mark
         text = f"{self._begin}{len(customer)}:{customer}|{len(trigger)}:{trigger}|{len(occurrence)}:{occurrence}|"
         return Decision(sha256(text.encode()).hexdigest(), kind, customer, scope.at, self.journey, data)
 

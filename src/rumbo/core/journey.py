@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rumbo.core.authority import Order, Orders, Rule, said
-from rumbo.core.definition import Absence, Journey
+from rumbo.core.definition import Journey
 from rumbo.core.identity import Identity
 from rumbo.core.profile import JourneyState
 from rumbo.core.scope import Turn
@@ -22,6 +22,7 @@ from rumbo.core.staging import Staging
 from rumbo.core.trigger import AbsenceMachine, TriggerMachine, act
 from rumbo.core.vocabulary import Words
 from rumbo.core.waiting import Waiting
+from rumbo.core.watching import Hear, Watcher, trigger_machine
 
 
 class Plan(NamedTuple):
@@ -34,6 +35,8 @@ class Plan(NamedTuple):
     absences: tuple[AbsenceMachine, ...]
     segments: tuple[Segment, ...]
     orders: tuple[Rule, ...]
+    listeners: tuple[Hear, ...]
+    """Triggers that keep a state of their own (sequences, …)."""
 
 
 class JourneyMachine:
@@ -47,9 +50,9 @@ class JourneyMachine:
         """What its conditions can name, for explanations."""
         self.stages = StageMachine(journey, vocabulary)
         self._triggers = tuple(
-            (AbsenceMachine if isinstance(trigger.on, Absence) else TriggerMachine)(trigger, order, vocabulary)
-            for order, trigger in enumerate(journey.triggers)
+            trigger_machine(self.id, trigger, order, vocabulary) for order, trigger in enumerate(journey.triggers)
         )
+        self._watchers = tuple(each for each in self._triggers if isinstance(each, Watcher))
         self._waiting = Waiting(self.id, self._triggers)
         self._scoring = Scoring(journey, self.scores, vocabulary, self._who)
         self._scoring.calls(self._triggers)
@@ -63,6 +66,7 @@ class JourneyMachine:
             **self._segments.timers(),
             **self._staging.timers(),
             **self._waiting.timers(),
+            **{each.timer: each.due for each in self._watchers},
         }
 
     def trigger(self, name: str) -> TriggerMachine:
@@ -79,11 +83,13 @@ class JourneyMachine:
             absences=self._waiting.absences_on(key),
             segments=self._segments.listening(key),
             orders=self._orders.listening(key),
+            listeners=tuple(each.hear for each in self._watchers if each.hears is None or key in each.hears),
         )
 
     def mentioned(self) -> set[str]:
         """Every event name that some rule of this journey listens to by name."""
         own = {name for each in self._triggers if each.events is not None for name in each.events.names}
+        own |= {name for each in self._watchers for name in each.hears or ()}
         own |= self._scoring.mentioned() | self._staging.mentioned() | self._waiting.mentioned()
         return own | self._segments.mentioned() | self._orders.mentioned()
 
@@ -114,6 +120,8 @@ class JourneyMachine:
             moved |= staging.hear(turn)
         if plan.absences:
             self._waiting.hear(turn, plan.absences)
+        for hear in plan.listeners:
+            hear(turn)
         if banded or moved or changed:
             self._settle(turn, moved=moved)
         elif plan.watches:
@@ -161,8 +169,7 @@ class JourneyMachine:
                 decision = act(machine, turn, self._who, self._scoring.values)
                 if decision is not None:
                     turn.out.append(decision)
-            if isinstance(machine, AbsenceMachine):
-                turn.state.since.pop(machine.id, None)
+            machine.acted(turn)
 
 
 def _order(machine: TriggerMachine) -> int:

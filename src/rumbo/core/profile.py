@@ -58,6 +58,8 @@ class JourneyState(msgspec.Struct, array_like=True):
     """The last moves against the direction of the one before: no more than `unstable.flips`."""
     unstable: Instant = 0
     """Until when flips are held; 0: they are not."""
+    matches: dict[str, list[list[Any]]] = {}
+    """Sequence triggers: the partial matches, [key, first, last, event id of each step so far], in order of arrival."""
 
 
 class Profile(msgspec.Struct, array_like=True):

@@ -21,13 +21,15 @@ Read = Callable[["Scope"], Any]
 class Scope:
     """What is seen while one input is stepped. `now` is the customer's clock; `at` the decision's own instant."""
 
-    __slots__ = ("_cause", "at", "event", "now", "profile", "state")
+    __slots__ = ("_cause", "at", "event", "mark", "now", "profile", "state")
 
     profile: Profile
     state: JourneyState
     event: Interaction | None
     now: Instant
     at: Instant
+    mark: str
+    """What tells apart decisions of one rule on one input; empty where there is one."""
     _cause: Cause | None
 
     def sees(self, profile: Profile, event: Interaction | None, at: Instant) -> None:
@@ -36,6 +38,7 @@ class Scope:
         self.event = event
         self.now = profile.clock
         self.at = at
+        self.mark = ""
         self._cause = None
 
     @property
@@ -57,7 +60,7 @@ class Scope:
 class Turn(Scope):
     """A scope that is being stepped: what was decided so far, and the triggers that a move or a band has called."""
 
-    __slots__ = ("called", "counts", "figures", "out")
+    __slots__ = ("called", "counts", "figures", "matched", "out")
 
     def __init__(self, counts: Counter[str], figures: dict[str, Duration]) -> None:
         self.counts, self.figures = counts, figures
@@ -66,3 +69,5 @@ class Turn(Scope):
         """Decisions, in the order decided."""
         self.called: list[Any] = []
         """Triggers to fire at the end of the step, in the order of the definition."""
+        self.matched: dict[str, list[Any]] = {}
+        """Sequences that this interaction has completed, by trigger: one for each time that it was called."""

@@ -12,7 +12,7 @@ from rumbo.core.gate import No, answers, gates
 from rumbo.core.identity import Identity
 from rumbo.core.instant import format_duration, isoformat
 from rumbo.core.outputs import ActionRequested, ActionSuppressed
-from rumbo.core.scope import Read, Scope
+from rumbo.core.scope import Read, Scope, Turn
 
 Scores = Callable[[Scope], dict[str, float]]
 
@@ -25,7 +25,7 @@ class TriggerMachine:
         self.guard = compile_condition(trigger.when, words) if trigger.when is not None else None
         self.condition = compile_condition(trigger.on.when, words) if isinstance(trigger.on, OnCondition) else None
         self.events = trigger.on.events if isinstance(trigger.on, OnEvent) else None
-        self.where = _where(self.events, words)
+        self.where = where_of(self.events, words)
         self.asks = gates(trigger)
         self.passed = answers(self.asks, None, None)
         """The answers when every gate says yes."""
@@ -74,8 +74,12 @@ class TriggerMachine:
             found += self.guard.explain(scope)
         return tuple(found)
 
+    def acted(self, turn: Turn) -> None:
+        """It was called, and acted or not: what it was called by is over."""
 
-def _where(events: EventTest | None, words: Vocabulary) -> Read | None:
+
+def where_of(events: EventTest | None, words: Vocabulary) -> Read | None:
+    """The `where` of a test, compiled; None where it has none."""
     return words.expression(events.where) if events is not None and events.where is not None else None
 
 
@@ -89,9 +93,9 @@ class AbsenceMachine(TriggerMachine):
             raise TypeError(f"trigger {trigger.id} is not an absence")
         since = absence.since
         self.of, self.length = absence.of, absence.length
-        self.of_where = _where(self.of, words)
+        self.of_where = where_of(self.of, words)
         self.since_event = since if isinstance(since, EventTest) else None
-        self.since_where = _where(self.since_event, words)
+        self.since_where = where_of(self.since_event, words)
         self.since_stage = (since.stage, since.change) if isinstance(since, OnStage) else None
         self.counts_from_itself = since is None
 
@@ -100,6 +104,10 @@ class AbsenceMachine(TriggerMachine):
         since, origin = scope.state.since.get(self.id, (0, ""))
         text = f"no {describe(self.of)} for {format_duration(self.length)}"
         return (Leaf(text, holds=True, saw={"since": isoformat(since)}, events=(origin,)), *super().leaves(scope))
+
+    def acted(self, turn: Turn) -> None:
+        """One silence calls it once."""
+        turn.state.since.pop(self.id, None)
 
 
 def act(machine: TriggerMachine, scope: Scope, who: Identity, scores: Scores) -> Decision | None:

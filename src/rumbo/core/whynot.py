@@ -12,13 +12,14 @@ import msgspec
 
 from rumbo.core.condition import compile_condition, describe
 from rumbo.core.decision import GateAnswer
-from rumbo.core.definition import Absence, Condition, EventTest, On, OnBand, OnCondition, OnEvent, OnStage
+from rumbo.core.definition import Absence, Condition, EventTest, On, OnBand, OnCondition, OnEvent, OnStage, Sequence
 from rumbo.core.explain import Branch, Sight, branch, came, joined
 from rumbo.core.gate import every_answer
 from rumbo.core.instant import format_duration, isoformat
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.scope import Scope
 from rumbo.core.trigger import TriggerMachine
+from rumbo.core.whynot_patterns import sequence
 
 Last = Callable[[EventTest], dict[str, Any]]
 """What is known of the last interaction of these names: `{"last": when, "id": …}`, or nothing."""
@@ -64,6 +65,8 @@ def calls(on: On, trigger: str, sight: Sight, before: Profile, last: Last) -> Br
             return _band(on, sight, _state(sight, before))
         case Absence():
             return _absence(on, trigger, sight, last)
+        case Sequence():
+            return sequence(on, trigger, sight, before)
         case _:
             return _other(on, trigger, sight.scope.state)
 

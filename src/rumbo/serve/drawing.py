@@ -9,6 +9,7 @@ from typing import assert_never
 from rumbo.core import definition as d
 from rumbo.core.instant import format_duration
 from rumbo.core.outputs import Direction
+from rumbo.core.sequence import sequence_text
 from rumbo.serve.model import (
     BandDrawing,
     Edge,
@@ -128,6 +129,8 @@ def _on(on: d.On) -> str:
             return (
                 f"{text} after {_events(since) if isinstance(since, d.EventTest) else f'{since.stage} {since.change}'}"
             )
+        case d.Sequence():
+            return sequence_text(on)
         case _:
             assert_never(on)
 

@@ -1,0 +1,74 @@
+"""Triggers that follow what happens over time, as authors write them: each form, and each mistake with its cure."""
+
+from __future__ import annotations
+
+import pytest
+
+from rumbo.core import definition as d
+from rumbo.core.instant import DAY
+from tests.topology.test_load import journey_of, loaded
+
+ACTION = "action: {kind: m, purpose: p, expires_after: 1d}"
+
+
+def on(tmp_path, body: str, more: str = "") -> d.On:
+    return journey_of(tmp_path, f"{more}triggers: [{{id: t, {body}, {ACTION}}}]\n").triggers[0].on
+
+
+def problems(tmp_path, body: str, more: str = "") -> str:
+    found = loaded(tmp_path, f'journey: j\nversion: "1.0"\n{more}triggers:\n  - {{id: t, {body}, {ACTION}}}\n')
+    return "\n".join(str(each) for each in found.problems)
+
+
+def named(name: str, where: str | None = None) -> d.EventTest:
+    return d.EventTest((name.lower(),), where, name)
+
+
+def test_a_sequence_in_all_its_forms(tmp_path):
+    made = on(
+        tmp_path,
+        "sequence: {steps: [A, {event: B, where: event.properties.x == 1}, {followed_by: C, not: D}, {next: E}], "
+        "within: 2d, per: event.properties.cart, skip: none}",
+    )
+    assert made == d.Sequence(
+        (
+            d.SequenceStep(named("A")),
+            d.SequenceStep(named("B", "event.properties.x == 1")),
+            d.SequenceStep(named("C"), unless=named("D")),
+            d.SequenceStep(named("E"), strict=True),
+        ),
+        2 * DAY,
+        "event.properties.cart",
+        "none",
+    )
+
+
+def test_inactivity_is_an_absence_of_a_set(tmp_path):
+    assert on(tmp_path, "inactivity: {of: [A, B], for: 3d}") == d.Absence(
+        d.EventTest(("a", "b"), None, "A or B"), 3 * DAY
+    )
+    assert on(tmp_path, "inactivity: {of: any, for: 3d}") == d.Absence(
+        d.EventTest((), None, "any interaction"), 3 * DAY
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("sequence: {steps: [A, B]}", "`within` is missing"),
+        ("sequence: {steps: [A], within: 1d}", "1 steps; two to 8"),
+        ("sequence: {steps: [A, B, C, D, E, F, G, H, I], within: 1d}", "9 steps"),
+        ("sequence: {steps: [{next: A}, B], within: 1d}", "nothing comes before the first step"),
+        ("sequence: {steps: [A, {next: B, followed_by: C}], within: 1d}", "both `followed_by` and `next`"),
+        ("sequence: {steps: [A, {next: B, not: C}], within: 1d}", "`not` has no meaning"),
+        ("sequence: {steps: [A, {event: B, not: C}], within: 1d}", "`not` goes with `followed_by`"),
+        ("sequence: {steps: [A, {followed_by: }], within: 1d}", "`followed_by` needs an event, not nothing"),
+        ("sequence: {steps: [A, B], within: 1d, per: event.propertees.x}", "did you mean"),
+        ("sequence: {steps: [A, B], within: 1d, skip: sometimes}", "one of: past_last, none"),
+        ("sequence: {steps: [A, B], wihtin: 1d}", "did you mean 'within'?"),
+        ("inactivity: {of: A}", "needs `of` and `for`"),
+    ],
+)
+def test_each_mistake_has_its_cure(tmp_path, body, said):
+    assert said in problems(tmp_path, body)
+    assert "journey.yaml:4:" in problems(tmp_path, body)
