@@ -174,6 +174,23 @@ def test_explain_and_why_not_are_trees_a_marketer_can_read(tmp_path):
     assert rumbo("why-not", "u", "welcom", "--at", "2026-01-01T00:00:00Z", *options).returncode == 2
 
 
+def test_plan_says_what_to_collect_and_what_a_history_lacks(tmp_path):
+    """0 for the plan alone, 1 where the history lacks something; the same as JSON."""
+    done = rumbo("plan", "topologies/saas")
+    assert done.returncode == 0
+    assert "event.properties.path        string  score engagement, trigger ready_to_buy" in done.stdout
+    assert "saas: 12 events, 4 fields" in done.stdout
+    done = rumbo(
+        "plan", "topologies/saas", "--input", "-", stdin=f"{EVENT}\n{EVENT.replace('Requested', 'Declined')}\n"
+    )
+    assert done.returncode == 1
+    assert "came and is never mentioned: Demo Declined 1" in done.stdout
+    assert "Trial Started never came" in done.stdout
+    found = json.loads(rumbo("plan", "topologies/saas", "--input", "-", "--json", stdin=EVENT).stdout)
+    assert "Page Viewed never came" in found["findings"]
+    assert json.loads(rumbo("plan", "topologies/saas", "--json").stdout)["events"][0]["key"] == "accountcreated"
+
+
 def test_inspect_and_eval(tmp_path):
     found = [json.loads(line) for line in rumbo("inspect", "-", stdin=f"{EVENT}\n[]\n").stdout.splitlines()]
     assert found[0]["name"] == "Demo Requested"

@@ -25,6 +25,7 @@ COMMANDS = {
     "explain": "Why a decision was taken, as a tree.",
     "init": "Begin a topology of your own.",
     "inspect": "What intake makes of each record of a file.",
+    "plan": "The events and fields that a topology needs, and what a history has of them.",
     "run": "Run a worker.",
     "schema": "Print or write the JSON Schemas and the AsyncAPI document.",
     "simulate": "Run a history through a topology, with no broker.",

@@ -1,0 +1,202 @@
+"""The tracking plan that definitions imply: which events and fields they need, of what type, and for what. It never runs a rule.
+
+An expression in a condition with no event of its own (`{where: …}` in a stage) is read on any interaction: those fields stand
+under the event `*`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple, assert_never
+
+import msgspec
+
+from rumbo.core import definition as d
+from rumbo.core.expression import Type, needs, parse, references
+from rumbo.core.interaction import folded
+
+ANY: Final = "*"
+_SECTIONS: Final = frozenset({"properties", "context", "traits"})
+_TYPES: Final[dict[Type, str]] = {"bool": "boolean", "number": "number", "string": "string", "list": "array"}
+
+
+class FieldNeed(msgspec.Struct, frozen=True):
+    """A field that rules read: `event.properties.total`, `traits.plan`. `types` as JSON names them; none where any will do."""
+
+    field: str
+    path: tuple[str, ...]
+    types: tuple[str, ...]
+    used_by: tuple[str, ...]
+
+
+class EventNeed(msgspec.Struct, frozen=True):
+    """An event that rules listen to, under the name as it was written first; `key` is the name as names are compared."""
+
+    event: str
+    key: str
+    used_by: tuple[str, ...]
+    fields: tuple[FieldNeed, ...]
+
+
+class TrackingPlan(msgspec.Struct, frozen=True):
+    """Everything that some rule needs: events by name, then the customer's traits."""
+
+    events: tuple[EventNeed, ...]
+    traits: tuple[FieldNeed, ...]
+
+
+def tracking_plan(journeys: Iterable[d.Journey]) -> TrackingPlan:
+    """What these journeys need of their producers."""
+    drawer = _Drawer()
+    for journey in journeys:
+        drawer.journey(journey)
+    events = tuple(drawer.events[key].need(key) for key in sorted(drawer.events, key=lambda key: (key == ANY, key)))
+    return TrackingPlan(events, _fields(drawer.traits))
+
+
+class _Uses:
+    def __init__(self) -> None:
+        self.types: dict[str, None] = {}
+        self.used_by: dict[str, None] = {}
+
+
+class _Event:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.used_by: dict[str, None] = {}
+        self.fields: defaultdict[tuple[str, ...], _Uses] = defaultdict(_Uses)
+
+    def need(self, key: str) -> EventNeed:
+        return EventNeed(self.name, key, tuple(self.used_by), _fields(self.fields))
+
+
+def _fields(found: dict[tuple[str, ...], _Uses]) -> tuple[FieldNeed, ...]:
+    return tuple(
+        FieldNeed(".".join(path), path, tuple(uses.types), tuple(uses.used_by)) for path, uses in sorted(found.items())
+    )
+
+
+class _Rule(NamedTuple):
+    """Who asks, and the interactions on which it does (none: any)."""
+
+    name: str
+    events: d.EventTest = d.EventTest()
+
+
+class _Drawer:
+    def __init__(self) -> None:
+        self.events: dict[str, _Event] = {}
+        self.traits: defaultdict[tuple[str, ...], _Uses] = defaultdict(_Uses)
+
+    def journey(self, journey: d.Journey) -> None:
+        for score in journey.scores:
+            for rule in score.rules:
+                self._points(rule, f"score {score.name}")
+        for segment in journey.segments:
+            self._condition(segment.when, _Rule(f"segment {segment.name}"))
+        for stage in journey.stages:
+            for condition in (stage.when, stage.until, *(back.when for back in stage.back)):
+                self._condition(condition, _Rule(f"stage {stage.name}"))
+        for order in journey.authority.sets:
+            self._test(order.events, "authority")
+            self._expression(order.stage, _Rule("authority", order.events), "string")
+        for release in journey.authority.releases:
+            self._test(release, "authority")
+        for trigger in journey.triggers:
+            self._trigger(trigger, f"trigger {trigger.id}")
+
+    def _points(self, rule: d.Points, name: str) -> None:
+        self._test(rule.events, name)
+        here = _Rule(name, rule.events)
+        if isinstance(rule.points, str):
+            self._expression(rule.points, here, "number")
+        if rule.once_per is not None:
+            self._expression(rule.once_per, here, "dyn")
+        self._condition(rule.when, here)
+
+    def _trigger(self, trigger: d.Trigger, name: str) -> None:
+        here = _Rule(name, self._on(trigger.on, name))
+        self._condition(trigger.when, here)
+        for choice in trigger.action.choices.values():
+            self._expression(choice.by, here, "dyn")
+
+    def _on(self, on: d.On, name: str) -> d.EventTest:
+        """What calls a trigger; the interactions that it fires on, where they are known."""
+        match on:
+            case d.OnEvent(events=events):
+                self._test(events, name)
+                return events
+            case d.OnCondition(when=when):
+                self._condition(when, _Rule(name))
+            case d.Absence(of=of, since=since):
+                self._test(of, name)
+                if isinstance(since, d.EventTest):
+                    self._test(since, name)
+            case d.OnStage() | d.OnBand() | d.OnSegment():
+                pass
+            case _:
+                assert_never(on)
+        return d.EventTest()
+
+    def _condition(self, condition: d.Condition | None, here: _Rule) -> None:
+        match condition:
+            case d.Happened(events=events) | d.Idle(events=events):
+                self._test(events, here.name)
+            case d.Where(text=text):
+                self._expression(text, here, "bool")
+            case d.All(of=parts) | d.AnyOf(of=parts):
+                for part in parts:
+                    self._condition(part, here)
+            case d.Not(of=part):
+                self._condition(part, here)
+            case None | d.InBand() | d.Level() | d.InStage() | d.Reached() | d.InSegment():
+                pass
+            case _:
+                assert_never(condition)
+
+    def _test(self, events: d.EventTest, name: str) -> None:
+        for each in self._named(events):
+            each.used_by.setdefault(name)
+        if events.where is not None:
+            self._expression(events.where, _Rule(name, events), "bool")
+
+    def _named(self, events: d.EventTest) -> Iterator[_Event]:
+        written = events.label.split(" or ")
+        spelled = dict(zip(map(folded, written), written, strict=True))
+        for key in events.names or (ANY,):
+            yield self.events.setdefault(key, _Event(ANY if key == ANY else spelled.get(key, key)))
+
+    def _expression(self, text: str, here: _Rule, wants: Type) -> None:
+        node = parse(text)
+        for path, kind in needs(node, wants):
+            self._field(path, kind, here)
+        for name, args in references(node).calls:
+            if name in {"count", "idle"} and args:
+                self._test(d.EventTest((folded(args[0]),), None, args[0]), here.name)
+
+    def _field(self, path: tuple[str, ...], kind: Type, here: _Rule) -> None:
+        match path:
+            case ("traits", _, *_):
+                found = [self.traits[path]]
+            case ("event", section, _, *_) if section in _SECTIONS:
+                found = [each.fields[path] for each in self._named(here.events)]
+            case _:
+                return
+        for uses in found:
+            uses.used_by.setdefault(here.name)
+            if kind in _TYPES:
+                uses.types.setdefault(_TYPES[kind])
+
+
+def kind_of(value: Any) -> str:
+    """A decoded value's type as JSON names it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
