@@ -33,6 +33,7 @@ triggers:
   - {{id: a, event: [Clicked, Tapped], only_if: {{where: "event.properties.tags[0].startsWith('x')"}}, action: {{kind: c, purpose: p, expires_after: 1d, image: {{by: event.context.campaign.name, cases: {{A: 1}}}}}}}}
   - {{id: b, absence: {{of: Tried, for: 3d, since: {{event: Began}}}}, {ACTION}}}
   - {{id: c, score: {{name: s, entered: low}}, {ACTION}}}
+  - {{id: e, sequence: {{steps: [First, {{followed_by: Second, not: Never}}], within: 1d, per: event.properties.cart}}, {ACTION}}}
 """
 
 
@@ -87,7 +88,7 @@ def test_the_plan_has_each_event_and_field_with_its_users(topology):
     """On the interactions where it is read; what is read on any interaction stands under `*`."""
     plan = tracking_plan(topology.journeys)
     assert [each.event for each in plan.events] == [
-        "Began", "Bought", "Clicked", "Freed", "Joined", "Left", "Paid", "Put", "Refunded", "Seen", "Tapped", "Tried", ANY,
+        "Began", "Bought", "Clicked", "First", "Freed", "Joined", "Left", "Never", "Paid", "Put", "Refunded", "Second", "Seen", "Tapped", "Tried", ANY,
     ]  # fmt: skip
     fields = {(each.event, field.field): (field.types, field.used_by) for each in plan.events for field in each.fields}
     assert fields == {
@@ -99,6 +100,8 @@ def test_the_plan_has_each_event_and_field_with_its_users(topology):
         ("Tapped", "event.properties.tags"): (("array",), ("trigger a",)),
         ("Clicked", "event.context.campaign.name"): ((), ("trigger a",)),
         ("Tapped", "event.context.campaign.name"): ((), ("trigger a",)),
+        ("First", "event.properties.cart"): ((), ("trigger e",)),
+        ("Second", "event.properties.cart"): ((), ("trigger e",)),
         (ANY, "event.context.beta"): (("boolean",), ("stage three",)),
     }
     assert [(each.field, each.types, each.used_by) for each in plan.traits] == [

@@ -133,11 +133,22 @@ class _Drawer:
                 self._test(of, name)
                 if isinstance(since, d.EventTest):
                     self._test(since, name)
+            case d.Sequence():
+                return self._sequence(on, name)
             case d.OnStage() | d.OnBand() | d.OnSegment():
                 pass
             case _:
                 assert_never(on)
         return d.EventTest()
+
+    def _sequence(self, sequence: d.Sequence, name: str) -> d.EventTest:
+        for step in sequence.steps:
+            self._test(step.events, name)
+            if step.unless is not None:
+                self._test(step.unless, name)
+            if sequence.per is not None:
+                self._expression(sequence.per, _Rule(name, step.events), "dyn")
+        return sequence.steps[-1].events
 
     def _condition(self, condition: d.Condition | None, here: _Rule) -> None:
         match condition:
