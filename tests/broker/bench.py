@@ -10,7 +10,8 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -19,7 +20,7 @@ from rumbo.config import settings
 from rumbo.core.instant import parse_instant
 from rumbo.engine.admin import create_topics, send_clock
 from rumbo.topology import Topology, load
-from tests.broker.cluster import free_port
+from tests.broker.cluster import die_with_parent, free_port
 
 PARTITIONS = 4
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,14 @@ class Bench:
     """One test's world. Names are unique, so tests share a broker without meeting."""
 
     def __init__(
-        self, bootstrap: str, folder: Path, template: str, *, edit=lambda text: text, journey: str | None = None
+        self,
+        bootstrap: str,
+        folder: Path,
+        template: str,
+        *,
+        edit=lambda text: text,
+        journey: str | None = None,
+        replicas: int = 1,
     ) -> None:
         self.bootstrap, self.folder = bootstrap, folder
         self.mark = uuid.uuid4().hex[:8]
@@ -45,9 +53,12 @@ class Bench:
                 (self.topology_folder / path.name).write_text(text)
         self.topology: Topology = load(self.topology_folder)
         self.settings = settings({}, broker=bootstrap)
-        create_topics(self.topology, self.settings, partitions=PARTITIONS, replicas=1)
+        create_topics(self.topology, self.settings, partitions=PARTITIONS, replicas=replicas)
         self.source = self.topology.sources[0].topic
         self.workers: list[Worker] = []
+        self.under: Sequence[str] = ()
+        """The command that runs each worker started from now on, and `inside`, where its port is reached: a network namespace."""
+        self.inside: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def _own(self, text: str, template: str) -> str:
         names = ("transitions", "scores", "actions", "suppressed", "corrections", "progress", "control", "events")
@@ -69,8 +80,8 @@ class Bench:
         """Write a clock record to every partition."""
         send_clock(self.topology, self.settings, parse_instant(instant), PARTITIONS)
 
-    def worker(self, name: str = "one", **environment: str) -> Worker:
-        """Start a worker with a state directory of its own."""
+    def worker(self, name: str = "one", **environment: str | None) -> Worker:
+        """Start a worker with a state directory of its own; a setting that is None is not set."""
         made = Worker(self, name, environment)
         self.workers.append(made)
         return made
@@ -106,10 +117,11 @@ class Bench:
 class Worker:
     """A worker process, and what it says of itself."""
 
-    def __init__(self, bench: Bench, name: str, environment: dict[str, str]) -> None:
+    def __init__(self, bench: Bench, name: str, environment: Mapping[str, str | None]) -> None:
         self.state, self.port = bench.folder / f"state-{name}", free_port()
         self.log = bench.folder / f"{name}-{len(bench.workers)}.log"
         self._bench = bench
+        self.inside = bench.inside
         settings_ = {
             "RUMBO__SESSION_TIMEOUT": "6",
             "RUMBO__REBALANCE_TIMEOUT": "10",
@@ -119,16 +131,17 @@ class Worker:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "rumbo.cli", "run", str(bench.topology_folder), "--broker", bench.bootstrap,
+                    *bench.under, sys.executable, "-m", "rumbo.cli", "run", str(bench.topology_folder), "--broker", bench.bootstrap,
                     "--state-dir", str(self.state), "--web-port", str(self.port),
                 ],
-                stdout=log, stderr=log, env={**os.environ, **settings_}, cwd=ROOT,
+                stdout=log, stderr=log, cwd=ROOT, preexec_fn=die_with_parent,  # noqa: PLW1509  workers are started from one thread
+                env={**os.environ, **{key: value for key, value in settings_.items() if value is not None}},
             )  # fmt: skip
 
     def metric(self, name: str, **labels: str) -> float | None:
         """The sum of a metric over its series that have these labels; None while the worker does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=2) as answer:
+            with self.inside(), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=2) as answer:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return None

@@ -92,7 +92,8 @@ def free_port() -> int:
         return port
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """In a child before it runs: an interrupted run leaves nobody behind."""
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
@@ -121,7 +122,7 @@ class Node:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  the tests start nodes from one thread
+                preexec_fn=die_with_parent,  # noqa: PLW1509  the tests start nodes from one thread
             )
 
     def wait(self, seconds: float = 90) -> None:

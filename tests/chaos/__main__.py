@@ -1,151 +1,118 @@
-"""kill -9 at random instants on a real Kafka, round after round, each round judged by the oracle; rows are appended, and a run goes on.
+"""The fault catalogue on a real Kafka of one and of three nodes, round after round, each judged by the oracle; a run goes on where one broke off.
 
-    python -m tests.chaos --kills 300        (RUMBO_TEST_BROKER, or a broker of its own)
+    python -m tests.chaos                     every fault up to its number (at this commit of src/)
+    python -m tests.chaos --fault F3 --n 5    one of them
+    python -m tests.chaos --fault F3 --try    one round, nothing is kept
 
-A round: topics of its own, one worker on one disk (or an empty one after a kill), records that keep coming, ten kills.
+Rows go to rows.jsonl; RESULTS.md, docs/reliability.md and the README's table are written from them.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import os
-import random
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from benchmarks.generate import generate
-from tests.broker.bench import ROOT, Bench
+from tests import evidence
 from tests.broker.cluster import Cluster
-from tests.broker.test_exactly_once import assert_same, done, fold
-
-ROWS, TABLE = Path(__file__).parent / "rows.jsonl", Path(__file__).parent / "RESULTS.md"
-KILLS, EVENTS = 10, 6_000
-BATCH_SECONDS = 2.0
-"""A kill comes up to so long after the worker has its partitions; or, one time in four, while it takes them."""
+from tests.chaos import report
+from tests.chaos.catalogue import SCENARIOS, Scenario
+from tests.chaos.oracle import Verdict
+from tests.chaos.round import Round
 
 
-def commit() -> str:
-    """The last commit that changed the product, so that a run goes on over commits of its own rows; work not committed is said."""
+@contextmanager
+def clusters(folder: Path) -> Iterator[Any]:
+    """Gives a Kafka of so many nodes, started when first asked for; only one at a time."""
+    with ExitStack() as stack:
+        running: dict[int, Cluster] = {}
 
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        def of(nodes: int) -> Cluster:
+            if nodes not in running:
+                stack.pop_all().close()
+                running.clear()
+                running[nodes] = stack.enter_context(Cluster(folder / f"kafka-{nodes}-{time.monotonic_ns()}", nodes))
+            return running[nodes]
 
-    return git("log", "-1", "--format=%h", "--", "src") + (
-        "-dirty" if git("status", "--porcelain", "--", "src") else ""
-    )
-
-
-def rows() -> list[dict[str, object]]:
-    """What earlier runs found."""
-    return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
-
-
-@contextlib.contextmanager
-def broker(folder: Path) -> Iterator[str]:
-    """The given one, or one of our own."""
-    if given := os.environ.get("RUMBO_TEST_BROKER"):
-        yield given
-        return
-    with Cluster(folder) as cluster:
-        yield cluster.bootstrap
+        yield of
 
 
-def play(bootstrap: str, folder: Path, seed: int) -> dict[str, object]:
-    """One round. Raises AssertionError where the promise is broken."""
-    chance, recoveries = random.Random(seed), []
-    bench = Bench(bootstrap, folder, "benchmark")
+def play(scenario: Scenario, cluster: Cluster, folder: Path, seed: int) -> dict[str, Any]:
+    """One round, as a row."""
+    began = time.monotonic()
+    run = Round(cluster, folder, seed)
+    failed: str | None = None
+    verdict = Verdict()
     try:
-        records = list(generate(EVENTS, seed=seed))
-        parts = [records[at : at + EVENTS // KILLS] for at in range(0, EVENTS, EVENTS // KILLS)]
-        disk = "disk"
-        for number, part in enumerate(parts):
-            bench.produce((each.partition, each.key, each.value) for each in part)
-            started = time.monotonic()
-            worker = bench.worker(disk, RUMBO__MAX_BATCH="50", RUMBO__INSTANCE="solo")
-            if chance.random() < 0.25:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    worker.process.wait(chance.uniform(0.3, 1.5))
-            else:
-                worker.until(worker.owns)
-                recoveries.append(time.monotonic() - started)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    worker.process.wait(chance.uniform(0, BATCH_SECONDS) ** 2 / BATCH_SECONDS)
-            assert worker.process.poll() is None, f"it ended by itself: {worker.log.read_text()[-300:]}"
-            worker.kill()
-            if chance.random() < 0.3:
-                disk = f"disk-{number}"
-        last = bench.worker(disk, RUMBO__INSTANCE="solo")
-        last.until(lambda: done(bench, last, EVENTS))
-        began = time.monotonic()
-        assert last.end(10) == 0
-        stopped = time.monotonic() - began
-        expected = fold(bench, records)
-        assert_same(bench, expected, last.state)
+        verdict = scenario.play(run)
+        stall = run.stall()
+    except AssertionError as error:
+        failed, stall = str(error)[:900] or traceback.format_exc()[-400:], None
     finally:
-        bench.stop()
-    return {
-        "kills": len(parts), "events": EVENTS, "decisions": len(expected.ids), "keys": len(expected.local.profiles),
-        "recoveries": [round(each, 2) for each in recoveries], "sigterm": round(stopped, 2),
+        run.stop()
+    row = {
+        "n": run.faults, **verdict.row(), "restarts": run.restarts, "recoveries": run.recoveries, "stall": stall, "ends": run.ends,
+        **run.figures, "seconds": round(time.monotonic() - began),
     }  # fmt: skip
-
-
-def table(found: list[dict[str, object]]) -> str:
-    """The rows by commit."""
-    lines = [
-        "# kill -9 at random instants, on a real Kafka", "",
-        "Written by `make chaos`. Each round: 6,000 events, ten kills, then the oracle: outputs and dead letters read committed, the state on",
-        "disk and the state that the changelog alone gives, against the fold of the core. Recovery is from the start of the process to",
-        "owning its partitions.", "",
-        "| commit | kills | rounds | lost | phantom | twice | state differences | failed rounds | recovery p50 / max |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for name in dict.fromkeys(str(each["commit"]) for each in found):
-        mine = [each for each in found if each["commit"] == name]
-        good = [each for each in mine if "failed" not in each]
-        times = [time_ for each in good for time_ in each["recoveries"]]  # type: ignore[attr-defined]
-        kills = sum(int(str(each["kills"])) for each in good)
-        zero = "0" if len(good) == len(mine) else "see rows.jsonl"
-        spread = f"{statistics.median(times):.2f} / {max(times):.2f} s" if times else "-"
-        lines.append(
-            f"| {name} | {kills} | {len(good)} | {zero} | {zero} | {zero} | {zero} | {len(mine) - len(good)} | {spread} |"
-        )
-    return "\n".join(lines) + "\n"
+    if run.sentences:
+        row["sentences"] = sorted(set(run.sentences))[:5]
+    if failed is not None:
+        row["failed"] = failed
+    elif not verdict.holds:
+        row["failed"] = "; ".join(verdict.said)[:900]
+    return row
 
 
 def main() -> int:
     """The exit code: 1 where a round failed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--minutes", type=float, default=600)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fault", action="append", choices=[each.name for each in SCENARIOS])
+    parser.add_argument("--n", type=int, help="single faults (default: the catalogue's number)")
+    parser.add_argument("--minutes", type=float, default=100_000)
+    parser.add_argument("--seed", type=int, help="of the first round")
+    parser.add_argument("--try", dest="trial", action="store_true", help="one round, nothing is kept")
     options = parser.parse_args()
-    name, until, failed = commit(), time.monotonic() + options.minutes * 60, 0
-    with tempfile.TemporaryDirectory(prefix="chaos-") as made, broker(Path(made) / "kafka") as bootstrap:
-        while (
-            kills := sum(int(str(each.get("kills", 0))) for each in rows() if each["commit"] == name)
-        ) < options.kills:
-            if time.monotonic() > until:
-                break
-            seed = 1_000 + len(rows())
-            folder = Path(made) / str(seed)
-            folder.mkdir()
-            try:
-                row = play(bootstrap, folder, seed)
-            except AssertionError as error:
-                row, failed = {"kills": 0, "failed": str(error)[:500]}, failed + 1
-            with ROWS.open("a") as out:
-                out.write(json.dumps({"commit": name, "seed": seed, **row}) + "\n")
-            TABLE.write_text(table(rows()))
-            print(f"seed {seed}: {kills + int(str(row['kills']))} kills, {failed} rounds failed", flush=True)
-            if failed > 3:
-                break
+    name, until, failed = evidence.commit(), time.monotonic() + options.minutes * 60, 0
+    kept = evidence.is_lasting(name) and not options.trial
+    with tempfile.TemporaryDirectory(prefix="chaos-") as made, clusters(Path(made)) as cluster:
+        for scenario in SCENARIOS:
+            if options.fault and scenario.name not in options.fault:
+                continue
+            done = 0
+            while time.monotonic() < until:
+                mine = [each for each in report.rows() if each["fault"] == scenario.name]
+                if kept:
+                    done = sum(each["n"] for each in mine if each["commit"] == name)
+                if done >= (options.n or scenario.target):
+                    break
+                seed = options.seed if options.seed is not None else 1 + max((each["seed"] for each in mine), default=0)
+                folder = Path(made) / f"{scenario.name}-{seed}-{time.monotonic_ns()}"
+                folder.mkdir()
+                row = {
+                    "fault": scenario.name,
+                    "commit": name,
+                    "seed": seed,
+                    **play(scenario, cluster(scenario.nodes), folder, seed),
+                }
+                failed += "failed" in row
+                print(row if options.trial or "failed" in row else said(row), flush=True)
+                if not kept:
+                    break
+                report.keep(row)
+                if failed > 3:
+                    return 1
     return 1 if failed else 0
+
+
+def said(row: dict[str, Any]) -> str:
+    """A round in a line."""
+    return f"{row['fault']} seed {row['seed']}: {row['n']} faults, {row['records']} records, {row['decisions']} decisions: all as it must be"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,224 @@
+"""Faults of what comes in: poison, late and shuffled records, clocks that jump, topics that are deleted, made again, or given partitions."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
+from kafka.errors import KafkaError
+from kafka.structs import TopicPartition
+
+from benchmarks.generate import Produced
+from rumbo.engine.broker import changelog_of
+from tests.broker.bench import PARTITIONS
+from tests.chaos.oracle import Verdict
+from tests.chaos.round import Round, events
+from tests.intake.poison import POISON
+
+LARGEST = 900_000
+"""Bytes: what the broker itself refuses never comes in."""
+SKEWED = Path(__file__).parent / "skewed"
+
+
+def poisoned(seed: int) -> Iterator[Produced]:
+    """Each row of the poison set first of all, some in each partition; then one record in a hundred."""
+    chance, rows = random.Random(seed), [each.value for each in POISON if len(each.value or b"") < LARGEST]
+    chance.shuffle(rows)
+    for number, value in enumerate(rows):
+        yield Produced._make((number % PARTITIONS, b"poison", value, 0))
+    for each in events(seed):
+        yield each
+        if chance.random() < 0.01:
+            yield Produced._make((chance.randrange(PARTITIONS), b"poison", chance.choice(rows), 0))
+
+
+def poison(run: Round) -> Verdict:
+    """F7: all of the poison set, as the first records of each partition and mixed at 1 % into live traffic, over two kills."""
+    run.repeats = True
+    run.traffic.source = poisoned(run.seed)
+    run.traffic.start()
+    run.until(lambda: run.traffic.sent > len(POISON))
+    for _ in range(2):
+        run.start()
+        run.up()
+        run.go_on(run.chance.uniform(1, 4))
+        run.kill()
+    run.start()
+    run.up()
+    run.moves()
+    run.faults = len(POISON)
+    return run.finish()
+
+
+def shuffled(seed: int, within: int = 60) -> Iterator[Produced]:
+    """In any order within a window; one record in fifty comes again as an event of a day before."""
+    chance, window = random.Random(seed), list[Produced]()
+    for number, each in enumerate(events(seed)):
+        window.append(each)
+        if chance.random() < 0.02:
+            try:
+                event = json.loads(each.value)
+            except ValueError:
+                continue
+            event |= {
+                "messageId": f"late-{number}",
+                "timestamp": event["timestamp"].replace("2026-01-01", "2025-12-31"),
+            }
+            window.append(each._replace(value=json.dumps(event).encode()))
+        if len(window) > within:
+            chance.shuffle(window)
+            yield from window
+            window.clear()
+
+
+def out_of_order(run: Round) -> Verdict:
+    """F8: records out of order, and some a whole day late, over kills: as documented, and counted."""
+    run.traffic.source = shuffled(run.seed)
+    run.traffic.start()
+    for _ in range(3):
+        run.start()
+        run.up()
+        run.go_on(run.chance.uniform(1, 3))
+        run.kill()
+    run.start()
+    run.up()
+    run.moves()
+    return run.finish()
+
+
+def clocks_jump(run: Round) -> Verdict:
+    """F9: the machine's clock is an hour off either way, or jumps while the worker runs: decisions follow the events' time alone."""
+    run.traffic.start()
+    for before, after in ((3600, -3600), (-3600, 0), (0, -90_000), (0, 86_400 * 366)):
+        run.start(
+            PYTHONPATH=os.pathsep.join(filter(None, (str(SKEWED), os.environ.get("PYTHONPATH")))),
+            SKEW=f"{before}:{after}:{run.chance.uniform(1.5, 3)}",
+        )
+        run.up()
+        run.go_on(4)
+        run.end()
+        run.faults += 1
+    run.start()
+    run.up()
+    run.moves()
+    return run.finish()
+
+
+def refuses(run: Round, codes: set[int], says: str) -> None:
+    """The next worker ends by itself with one sentence."""
+    worker = run.start()
+    code = worker.wait(60)
+    said = worker.log.read_text()
+    assert code in codes, f"exit {code}: {said[-300:]}"
+    assert says in said, said[-300:]
+    assert "Traceback" not in said
+    del run.workers["one"]
+
+
+def input_made_again(run: Round) -> Verdict:
+    """F10: the input topic is deleted under a running worker and made again: said, never read from its beginning as if it were the old one."""
+    run.traffic.start()
+    run.start()
+    run.up()
+    run.go_on(2)
+    verdict = run.finish()
+    worker = run.start()
+    run.up()
+    client = KafkaAdminClient(bootstrap_servers=run.bench.bootstrap)
+    client.delete_topics([run.bench.source])
+    assert worker.wait(60) in {70, 78}, worker.log.read_text()[-300:]
+    run.sentences.append(worker.log.read_text().strip().splitlines()[-1][-300:])
+    run.faults += 1
+    until = time.monotonic() + 20
+    while True:
+        try:
+            client.create_topics([NewTopic(run.bench.source, PARTITIONS, len(run.cluster.nodes))])
+            break
+        except KafkaError:  # it is deleted in the broker's own time
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    client.close()
+    written = len(run.bench.decisions())
+    refuses(run, {70}, "deleted and created again")
+    some = events(run.seed + 1)
+    run.bench.produce(
+        (each.partition, each.key, each.value) for each in (next(some) for _ in range(3 * verdict.records))
+    )
+    refuses(run, {70}, "has grown past the position")
+    run.faults += 1
+    assert len(run.bench.decisions()) == written, "something was written of the new topic"
+    return verdict
+
+
+def partitions_added(run: Round) -> Verdict:
+    """F11: the input is given more partitions under a running worker: customers would be looked for elsewhere, so it stops and says so."""
+    run.traffic.start()
+    run.start()
+    run.up()
+    run.go_on(2)
+    verdict = run.finish()
+    worker = run.start()
+    run.up()
+    client = KafkaAdminClient(bootstrap_servers=run.bench.bootstrap)
+    client.create_partitions({run.bench.source: NewPartitions(2 * PARTITIONS)})
+    client.close()
+    assert worker.wait(60) == 78, worker.log.read_text()[-300:]
+    assert f"was given {2 * PARTITIONS}" in worker.log.read_text()
+    refuses(run, {78}, "partitions")
+    run.faults += 1
+    return verdict
+
+
+def offsets_or_changelog_lost(run: Round) -> Verdict:
+    """F16: the group's offsets are deleted or set to the beginning: no effect; the changelog's head is cut off: refused on an empty disk."""
+    run.traffic.start()
+    run.start()
+    run.up()
+    run.go_on(2)
+    group = run.bench.topology.name
+    for change in ("deleted", "reset"):
+        run.kill()
+        client = KafkaAdminClient(bootstrap_servers=run.bench.bootstrap)
+        run.until(partial(_forgotten, client, group, run.bench.source, change), 30)
+        client.close()
+        run.start()
+        run.up()
+        run.moves()
+    verdict = run.finish()
+    client = KafkaAdminClient(bootstrap_servers=run.bench.bootstrap)
+    place = TopicPartition(changelog_of(run.bench.topology), 0)
+    client.alter_configs([_compact_and_delete(place.topic)])
+    client.delete_records({place: 10})
+    client.close()
+    run.wipe("one")
+    refuses(run, {70, 78}, "")
+    run.faults += 1
+    return verdict
+
+
+def _compact_and_delete(topic: str) -> object:
+    from kafka.admin import ConfigResource, ConfigResourceType
+
+    return ConfigResource(ConfigResourceType.TOPIC, topic, configs={"cleanup.policy": "compact,delete"})
+
+
+def _forgotten(client: KafkaAdminClient, group: str, topic: str, how: str) -> bool:
+    """Whether the group's offsets could be changed: it must be empty first."""
+    try:
+        if how == "deleted":
+            client.delete_groups([group])
+        else:
+            from kafka.structs import OffsetAndMetadata
+
+            client.alter_group_offsets(
+                group, {TopicPartition(topic, number): OffsetAndMetadata(0, "", -1) for number in range(PARTITIONS)}
+            )
+    except KafkaError:
+        return False
+    return True
