@@ -268,6 +268,8 @@ def test_beyond_this_machine_with_token_and_tls_another_worker_can_ask(tmp_path)
             port = str(client._base_url.port)
             with pytest.raises(aiohttp.ClientConnectorCertificateError):
                 await client.get(f"https://127.0.0.1:{port}/data", ssl=context, headers=headers)
+            again = await client.get("/data", ssl=context, headers=headers)
+            assert again.status == 200  # who turned away does not disturb the next
 
     asyncio.run(scenario())
 
