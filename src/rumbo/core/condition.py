@@ -14,6 +14,7 @@ from rumbo.core.definition import (
     All,
     AnyOf,
     Condition,
+    Contact,
     EventTest,
     Happened,
     Idle,
@@ -62,6 +63,8 @@ class Vocabulary(NamedTuple):
     stage_rank: Callable[[str], int]
     zone: Callable[[], Callable[[Scope], ZoneInfo]]
     """Who reads the customer's zone (`core.zone`); asking keeps the traits that name it."""
+    contact: Contact
+    """What a customer may be asked, whatever the journey."""
 
 
 def never(_scope: Scope) -> Instant:

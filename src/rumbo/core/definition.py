@@ -325,6 +325,42 @@ class Trigger(_Data, frozen=True):
     mode: Literal["live", "shadow"] = "live"
 
 
+# What a customer may be asked -------------------------------------------------------------------------------------------
+
+Sort = Literal["marketing", "service", "transactional"]
+
+
+class ConsentRule(_Data, frozen=True):
+    """An interaction that says a consent. Each part but the events is an expression over it; None: every purpose, every channel."""
+
+    events: EventTest
+    status: str
+    purpose: str | None = None
+    channel: str | None = None
+    source: str | None = None
+    proof: str | None = None
+    expires: str | None = None
+
+
+class Preferred(_Data, frozen=True):
+    """What `channel: preferred` means: the customer's trait where it names one of `channels`, else `otherwise`."""
+
+    trait: str
+    otherwise: str
+    channels: tuple[str, ...] = ()
+
+
+class Contact(_Data, frozen=True):
+    """What a customer may be asked, whatever the journey. `purposes` are told apart by their sort; consent is asked of marketing."""
+
+    purposes: dict[str, Sort] = {}
+    consent: tuple[ConsentRule, ...] = ()
+    listed: tuple[EventTest, ...] = ()
+    """Interactions that put the customer on the suppression list."""
+    unlisted: tuple[EventTest, ...] = ()
+    preferred: Preferred | None = None
+
+
 class Journey(_Data, frozen=True):
     """A whole definition: one per customer and journey id. `version` is `major.minor`; ids hang on the major only."""
 

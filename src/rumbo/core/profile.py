@@ -30,6 +30,15 @@ class ScoreState(msgspec.Struct, array_like=True, gc=False):
     """For rules with `once_per` the values awarded, for rules with `at_most` the times: bounded by `SEEN_CAP`."""
 
 
+class Ledger(msgspec.Struct, array_like=True):
+    """What the customer has agreed to, and what was done on the strength of it. Only where the topology asks for it."""
+
+    consents: dict[str, list[Any]] = {}
+    """`purpose|channel` (`*`: every) -> `core.consent.Entry`."""
+    listed: list[Any] = []
+    """The suppression list: [at, whether on it, source]; empty: never said."""
+
+
 class JourneyState(msgspec.Struct, array_like=True):
     """Where a customer is in one journey. Empty `stage`: not yet begun."""
 
@@ -79,6 +88,7 @@ class Profile(msgspec.Struct, array_like=True):
     traits: dict[str, Any] = {}
     journeys: dict[str, JourneyState] = {}
     timers: dict[str, Instant] = {}
+    ledger: Ledger | None = None
 
     @property
     def due(self) -> Instant:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from zlib import crc32
 
 from rumbo.core import profile as record
 from rumbo.core.authority import Order
+from rumbo.core.consent import Consent
+from rumbo.core.contact import Hear, Ledgers, Listed
 from rumbo.core.decision import Decision
-from rumbo.core.definition import Journey
+from rumbo.core.definition import Contact, Journey
 from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
 from rumbo.core.journey import JourneyMachine, Plan
@@ -39,8 +41,17 @@ class Program:
     Not for use by two threads at once. A profile handed in is updated in place; decisions come in the order decided.
     """
 
-    def __init__(self, topology: str, journeys: Sequence[Journey], *, ring_size: int = 64, zone: str = "UTC") -> None:
-        words = Words(zone)
+    def __init__(
+        self,
+        topology: str,
+        journeys: Sequence[Journey],
+        *,
+        ring_size: int = 64,
+        zone: str = "UTC",
+        contact: Contact | None = None,
+    ) -> None:
+        words = Words(zone, contact)
+        self._ledgers = Ledgers(words.contact, words.read)
         self.topology, self.journeys = topology, tuple(journeys)
         self._machines = tuple(JourneyMachine(topology, journey, words) for journey in journeys)
         self.stats: Counter[str] = Counter()
@@ -48,13 +59,14 @@ class Program:
         `trait_too_large`, and what met a bound."""
         self._words, self._turn, self._ring = words, Turn(self.stats, {}), ring_size * RING_ENTRY
         mentioned = set().union(*(machine.mentioned() for machine in self._machines), words.trackers.names())
+        mentioned |= self._ledgers.mentioned()
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
         self._other = self._plan("")
         self._timers = {name: machine for machine in self._machines for name in machine.timers}
 
     def _plan(self, name: str) -> _Plan:
         journeys = tuple((machine, machine.plan(name)) for machine in self._machines)
-        return _Plan(self._words.trackers.listening(name), journeys)
+        return _Plan(self._words.trackers.listening(name), journeys, self._ledgers.listening(name))
 
     def machine(self, journey: str) -> JourneyMachine:
         """One journey's machine, for explanations. Raises StopIteration where there is none."""
@@ -97,10 +109,18 @@ class Program:
         for where, update in plan.updates:
             if where is None or where(turn) is True:
                 update(profile, at)
+        if plan.ledger:
+            self._hear(turn, plan.ledger)
         for machine, todo in plan.journeys:
             turn.state = states[machine.id]
             machine.hear(turn, todo)
         return out
+
+    def _hear(self, turn: Turn, rules: tuple[tuple[Read | None, Hear], ...]) -> None:
+        """Take what the customer says of consent into the ledger, before any rule asks for it."""
+        for where, hear in rules:
+            if where is None or where(turn) is True:
+                hear(turn)
 
     def _clock(self, profile: Profile, at: Instant) -> None:
         if at >= profile.clock:
@@ -115,10 +135,12 @@ class Program:
         state = turn.profile.journeys[machine.id] = machine.begin(turn, plan)
         return state
 
-    def instruct(self, profile: Profile, said: Interaction, journey: str, order: Order) -> list[Decision]:
-        """Step what somebody said of this customer's stage (a control record, as the interaction `said`)."""
+    def instruct(
+        self, profile: Profile, said: Interaction, journey: str, order: Order | Consent | Listed
+    ) -> list[Decision]:
+        """Step what somebody said of this customer (a control record, as the interaction `said`): a stage of a journey, or a word for the ledger."""
         machine = next((each for each in self._machines if each.id == journey), None)
-        if machine is None:
+        if machine is None and isinstance(order, Order):
             self.stats["authority_unknown_journey"] += 1
             return []
         if self._repeats(profile, said):
@@ -129,6 +151,9 @@ class Program:
             self._fire(profile, said.at - 1)
         self._clock(profile, said.at)
         turn.sees(profile, said, said.at)
+        if machine is None or not isinstance(order, Order):
+            self._ledgers.take(turn, cast("Consent | Listed", order))
+            return out
         turn.state = profile.journeys.get(journey) or self._begin(turn, machine, self._plan_of(machine, said.key))
         machine.instruct(turn, order)
         return out
@@ -197,6 +222,7 @@ class _Plan(NamedTuple):
 
     updates: tuple[tuple[Read | None, Update], ...]
     journeys: tuple[tuple[JourneyMachine, Plan], ...]
+    ledger: tuple[tuple[Read | None, Hear], ...]
 
 
 def _small(value: Any) -> bool:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from rumbo.core.condition import Vocabulary, compile_condition, describe
-from rumbo.core.decision import Decision, Gate, Leaf
+from rumbo.core.decision import Decision, Leaf
 from rumbo.core.definition import Absence, EventTest, OnCondition, OnEvent, OnStage, Trigger
-from rumbo.core.gate import No, answers, gates
 from rumbo.core.identity import Identity
 from rumbo.core.instant import format_duration, isoformat
-from rumbo.core.outputs import ActionRequested, ActionSuppressed
+from rumbo.core.request import Request, Scores, Terms
 from rumbo.core.scope import Read, Scope, Turn
-
-Scores = Callable[[Scope], dict[str, float]]
 
 
 class TriggerMachine:
@@ -26,11 +20,8 @@ class TriggerMachine:
         self.condition = compile_condition(trigger.on.when, words) if isinstance(trigger.on, OnCondition) else None
         self.events = trigger.on.events if isinstance(trigger.on, OnEvent) else None
         self.where = where_of(self.events, words)
-        self.asks = gates(trigger)
-        self.passed = answers(self.asks, None, None)
-        """The answers when every gate says yes."""
-        self.rule, self.requested = f"trigger {trigger.id}", f"action:{trigger.id}"
-        self._choices = {name: (words.expression(choice.by), choice) for name, choice in trigger.action.choices.items()}
+        terms = Terms(trigger.cooldown, trigger.mode)
+        self.request = Request(trigger.id, {"trigger": trigger.id}, trigger.action, terms, words)
         where = self.events.where if self.events is not None else None
         self._explain_where = words.explain(where) if where is not None else None
 
@@ -44,24 +35,6 @@ class TriggerMachine:
         if again == "always" or last is None:
             return True
         return again == "per_entry" and last < scope.state.entered_at
-
-    def ask(self, scope: Scope) -> tuple[Gate | None, No | None]:
-        """The first gate that says no, and its no."""
-        for gate, ask in self.asks:
-            no = ask(self.trigger, scope)
-            if no is not None:
-                return gate, no
-        return None, None
-
-    def params(self, scope: Scope) -> dict[str, Any]:
-        """The action's parameters, each choice resolved against the interaction."""
-        if not self._choices:
-            return self.trigger.action.params
-        chosen = dict(self.trigger.action.params)
-        for name, (read, choice) in self._choices.items():
-            value = read(scope)
-            chosen[name] = choice.cases.get(value, choice.otherwise) if isinstance(value, str) else choice.otherwise
-        return chosen
 
     def leaves(self, scope: Scope) -> tuple[Leaf, ...]:
         """Each leaf condition behind the firing, with what it saw."""
@@ -115,27 +88,5 @@ def act(machine: TriggerMachine, scope: Scope, who: Identity, scores: Scores) ->
     guard = machine.guard
     if (guard is not None and guard.holds(scope) is not True) or not machine.due_again(scope):
         return None
-    gate, no = machine.ask(scope)
-    if gate is None or gate == "shadow":
-        scope.state.fired[machine.id] = scope.now
-    action = machine.trigger.action
-    gates_said = machine.passed if no is None else answers(machine.asks, gate, no)
-    because = who.because(scope, machine.rule, machine.leaves(scope), gates_said)
-    data: dict[str, Any] = {
-        "because": because,
-        "trigger": machine.id,
-        "kind": action.kind,
-        "channel": action.channel,
-        "purpose": action.purpose,
-        "params": machine.params(scope),
-        "priority": action.priority,
-        "expires_at": isoformat(scope.at + action.expires_after) if action.expires_after is not None else None,
-        "stage": scope.state.stage or None,
-        "scores": scores(scope),
-        **who.words(scope),
-    }
-    if gate is None or no is None:
-        return who.decide(scope, "action.requested", machine.requested, ActionRequested(**data))
-    release = isoformat(no.release_at) if no.release_at else None
-    held = ActionSuppressed(**data, gate=gate, detail=no.detail, would_release_at=release)
-    return who.decide(scope, "action.suppressed", f"suppressed:{machine.id}", held)
+    request = machine.request
+    return request.decide(request.attempt(scope, machine.leaves(scope), scope.causes), scope, who, scores)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Leaf
-from rumbo.core.definition import EventTest, Journey
+from rumbo.core.definition import Contact, EventTest, Journey
 from rumbo.core.expression import UNKNOWN, compile_expression, lookers, parse
 from rumbo.core.instant import Duration, Instant, to_datetime
 from rumbo.core.interaction import folded
@@ -27,12 +27,16 @@ SECTIONS: Final = ("properties", "context", "traits")
 class Words:
     """Names that mean the same in every journey of a topology; `vocabulary` adds those of one journey."""
 
-    def __init__(self, zone: str = "UTC") -> None:
-        self._zone = ZoneInfo(zone)
+    def __init__(self, zone: str = "UTC", contact: Contact | None = None) -> None:
+        self._zone, self.contact = ZoneInfo(zone), contact or Contact()
         self.resolver = _Resolver(self, None)
-        self.trackers = Trackers(lambda text: compile_expression(parse(text), self.resolver))
+        self.trackers = Trackers(self.read)
         self.traits: set[str] = set()
         """The customer's traits that some rule reads: no other is kept."""
+
+    def read(self, text: str) -> Read:
+        """The reader of an expression that names nothing of a journey."""
+        return compile_expression(parse(text), self.resolver)
 
     def zone(self) -> Callable[[Scope], ZoneInfo]:
         """The reader of the customer's zone; from now on the traits that name it are kept."""
@@ -59,6 +63,7 @@ class Words:
             band_rank=known.band_rank,
             stage_rank=known.stage_rank,
             zone=self.zone,
+            contact=self.contact,
         )
 
 

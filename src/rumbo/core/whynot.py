@@ -14,7 +14,6 @@ from rumbo.core.condition import compile_condition, describe
 from rumbo.core.decision import GateAnswer
 from rumbo.core.definition import Absence, Condition, EventTest, On, OnBand, OnCondition, OnEvent, OnStage, Sequence
 from rumbo.core.explain import Branch, Sight, branch, came, joined
-from rumbo.core.gate import every_answer
 from rumbo.core.instant import format_duration, isoformat
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.scope import Scope
@@ -41,7 +40,7 @@ def why_not(machine: TriggerMachine, sight: Sight, before: Profile, last: Last) 
     called = calls(machine.on, machine.id, sight, before, last)
     guard = branch(machine.trigger.when, sight) if machine.trigger.when is not None else None
     again = _again(machine, sight)
-    gates = every_answer(machine.trigger, machine.asks, sight.scope)
+    gates = machine.request.answers(sight.scope)
     differ = [each.needs for each in (called, guard, again) if each is not None and each.holds is not True]
     differ += [f"gate {each.gate} must let it through: {each.detail}" for each in gates if not each.passed]
     return WhyNot(machine.id, called, guard, again, gates, tuple(differ))

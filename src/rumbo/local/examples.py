@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from rumbo.core.consent import EVERY, STATUSES, Consent, plain
+from rumbo.core.contact import Listed
 from rumbo.core.decision import Decision
 from rumbo.core.instant import format_duration
 from rumbo.core.interaction import Interaction, folded
@@ -19,6 +21,7 @@ from rumbo.core.outputs import (
     StageSuggested,
     StageUnstable,
 )
+from rumbo.intake import Said
 from rumbo.local.run import Local
 from rumbo.topology import Example, Expectation, Topology
 
@@ -42,6 +45,8 @@ def run_example(topology: Topology, example: Example) -> Outcome:
     """Run one. `then` is complete for actions and suppressions; other kinds are compared only where the example names one."""
     local = Local(topology)
     decisions: list[Decision] = []
+    for said in _before(example):
+        decisions += local.instruct(said)
     for at, _ in sorted(enumerate(example.given), key=lambda each: each[1].after):
         decisions += local.step(_interaction(example, at))
     decisions += local.until(example.start + example.until)
@@ -71,6 +76,19 @@ def _interaction(example: Example, at: int) -> Interaction:
         msgspec.json.encode(given.properties), msgspec.json.encode(given.context), msgspec.json.encode(given.traits),
         given.account, format="example",
     )  # fmt: skip
+
+
+def _before(example: Example) -> Iterator[Said]:
+    """What the customer has said before the world begins."""
+    words: list[Consent | Listed] = [
+        Consent(plain(purpose), EVERY, STATUSES[status], example.start - 1, source="example")
+        for purpose, status in example.consent.items()
+    ]
+    words += [Listed(True, example.start - 1, "example")] if example.suppressed else []
+    for at, said in enumerate(words):
+        name = "Consent Said" if isinstance(said, Consent) else "Suppression Listed"
+        event = Interaction(example.customer, name, folded(name), f"world-{at}", said.at, "example", 0, at)
+        yield Said(event, "", said)
 
 
 def _seen(decision: Decision, example: Example) -> tuple[Expectation, str] | None:

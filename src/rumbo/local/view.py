@@ -7,13 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
+from rumbo.core.consent import Status, read
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.outputs import Contributor
-from rumbo.core.profile import JourneyState, Profile
+from rumbo.core.profile import JourneyState, Ledger, Profile
 from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine
 
-_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers"})  # fmt: skip
+_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger"})  # fmt: skip
 _JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable"})  # fmt: skip
 
 
@@ -56,6 +57,18 @@ class JourneyView(msgspec.Struct, frozen=True):
     """Whatever else is stored of this journey."""
 
 
+class ConsentView(msgspec.Struct, frozen=True):
+    """A word of the customer on a purpose by a channel (`*`: every one)."""
+
+    purpose: str
+    channel: str
+    status: Status
+    at: str
+    source: str = ""
+    proof: str = ""
+    expires: str | None = None
+
+
 class CustomerView(msgspec.Struct, frozen=True):
     """Everything known about one customer, read at `as_of`."""
 
@@ -71,8 +84,12 @@ class CustomerView(msgspec.Struct, frozen=True):
     traits: dict[str, Any]
     timers: dict[str, str]
     """What is due next, the earliest first."""
+    consents: tuple[ConsentView, ...] = ()
+    """What the customer has said, the last word for each purpose and channel, the latest first."""
+    suppressed_since: str | None = None
+    """Since when the customer is on the suppression list; null: not on it."""
     more: dict[str, Any] = {}
-    """Whatever else is stored: segments, flows, consents, answers, as the definitions use them."""
+    """Whatever else is stored."""
 
 
 def profile_view(profile: Profile, program: Program, now: Instant) -> CustomerView:
@@ -89,8 +106,25 @@ def profile_view(profile: Profile, program: Program, now: Instant) -> CustomerVi
         last=_times(profile.last),
         traits={name: kept[0] for name, kept in sorted(profile.traits.items())},
         timers=_times(dict(sorted(profile.timers.items(), key=lambda each: (each[1], each[0])))),
+        consents=_consents(profile.ledger),
+        suppressed_since=_listed_since(profile.ledger),
         more=_more(profile, _SHOWN),
     )
+
+
+def _consents(ledger: Ledger | None) -> tuple[ConsentView, ...]:
+    said = [read(key, entry) for key, entry in ledger.consents.items()] if ledger is not None else []
+    return tuple(
+        ConsentView(
+            each.purpose, each.channel, each.status, isoformat(each.at), each.source, each.proof,
+            isoformat(each.expires) if each.expires else None,
+        )
+        for each in sorted(said, key=lambda each: (-each.at, each.purpose, each.channel))
+    )  # fmt: skip
+
+
+def _listed_since(ledger: Ledger | None) -> str | None:
+    return isoformat(ledger.listed[0]) if ledger is not None and ledger.listed and ledger.listed[1] else None
 
 
 def _journey(state: JourneyState, machines: Mapping[str, ScoreMachine], at: Instant) -> JourneyView:

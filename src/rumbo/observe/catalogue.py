@@ -71,7 +71,13 @@ CATALOGUE: Final = (
         "customers",
         "Customers on a partition that is not murmur2 of their id.",
     ),
-    Family("rumbo_profile_bound_total", "counter", "values", "What a profile would not hold, by bound.", ("bound",)),
+    Family(
+        "rumbo_profile_bound_total",
+        "counter",
+        "values",
+        "What a profile would not hold, and what was said of something that the definitions lack, by bound.",
+        ("bound",),
+    ),
     Family(
         "rumbo_records_trimmed_total",
         "counter",

@@ -26,6 +26,9 @@ class Reading(NamedTuple):
 
 
 Source = Callable[[], Iterable[Reading]]
+_NO_BOUNDS: Final = frozenset({"duplicate", "duplicate_conflict", "late", "timer", "timer_unknown"})
+"""Counts of a program that say something else than that a bound was met."""
+_BOUNDS: Final = {"trait_too_large": "trait"}
 _KINDS: Final[dict[str, Any]] = {"counter": Counter, "gauge": Gauge}
 
 
@@ -96,7 +99,9 @@ class Metrics:
             self._duplicate.labels("same").inc(stats["duplicate"])
             self._duplicate.labels("different").inc(stats["duplicate_conflict"])
             self._late.inc(stats["late"])
-            self._bounds.labels("trait").inc(stats["trait_too_large"])
+            for name, count in stats.items():
+                if name not in _NO_BOUNDS:
+                    self._bounds.labels(_BOUNDS.get(name, name)).inc(count)
             stats.clear()
 
     def rejected(self, topic: str, reason: str) -> None:

@@ -6,13 +6,16 @@ from typing import Any, Literal
 
 import msgspec
 
+from rumbo.core import consent as consents
 from rumbo.core.instant import Duration, Instant, parse_instant
+from rumbo.core.zone import find_zone
 from rumbo.topology.fields import Fields
 from rumbo.topology.model import Topology
 from rumbo.topology.problem import Notes, meant
 from rumbo.topology.yaml import Yaml, plain
 
 CUSTOMER = "example"
+STATUSES = tuple(consents.STATUSES)
 _GIVEN = ("after", "event", "properties", "context", "traits", "id", "account")
 _KINDS = ("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment")
 _THEN = ("after", *_KINDS, "gate", "band", "change")
@@ -53,12 +56,18 @@ class Example(msgspec.Struct, frozen=True):
     given: tuple[Given, ...]
     then: tuple[Expectation, ...]
     until: Duration
+    consent: dict[str, str] = {}
+    """Purpose -> what the customer has said of it before the world begins."""
+    suppressed: bool = False
+    """Whether the customer is on the suppression list."""
 
 
 class _World(msgspec.Struct, frozen=True):
     start: Instant = 1_767_225_600_000_000
     customer: str = CUSTOMER
     traits: dict[str, Any] = {}
+    consent: dict[str, str] = {}
+    suppressed: bool = False
 
 
 def build_examples(node: Yaml, topology: Topology | None, notes: Notes) -> tuple[Example, ...]:
@@ -96,10 +105,25 @@ def _world(node: Yaml | None, outer: _World, notes: Notes) -> _World:
             notes.error(given.line, f"world: {error}")
     who = fields.node("customer")
     if who is None:
-        return _World(start, outer.customer, outer.traits)
-    inner = Fields(who, "world.customer", ("id", "traits"), notes)
+        return msgspec.structs.replace(outer, start=start)
+    inner = Fields(who, "world.customer", ("id", "traits", "zone", "consent", "suppressed"), notes)
     traits = plain(inner.node("traits") or Yaml({}, 0)) or {}
-    return _World(start, inner.text("id", outer.customer) or CUSTOMER, {**outer.traits, **traits})
+    zone = inner.text("zone")
+    if zone is not None and find_zone(zone) is None:
+        notes.error(inner.at("zone"), f"world: '{zone}' is no time zone", "for example Europe/Madrid")
+    zoned = {"zone": zone} if zone is not None else {}
+    consent = {purpose: _status(said, notes) for purpose, said in inner.mapping("consent").items()}
+    return _World(
+        start, inner.text("id", outer.customer) or CUSTOMER, {**outer.traits, **traits, **zoned},
+        {**outer.consent, **consent}, inner.flag("suppressed", default=outer.suppressed),
+    )  # fmt: skip
+
+
+def _status(node: Yaml, notes: Notes) -> str:
+    if node.value not in STATUSES:
+        notes.error(node.line, f"world: consent is '{node.value}'", f"one of: {', '.join(STATUSES)}")
+        return "unknown"
+    return str(node.value)
 
 
 def _example(node: Yaml, at: int, world: _World, names: dict[str, list[str]] | None, notes: Notes) -> Example:
@@ -123,6 +147,8 @@ def _example(node: Yaml, at: int, world: _World, names: dict[str, list[str]] | N
         tuple(given),
         then,
         fields.length("until", latest) or latest,
+        here.consent,
+        here.suppressed,
     )
 
 

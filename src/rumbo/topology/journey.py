@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from rumbo.core.definition import Journey
+from rumbo.core.definition import Contact, Journey
 from rumbo.topology.authority import authority, flaps
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
@@ -24,9 +24,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}")
 
 
-def build_journey(node: Yaml, notes: Notes) -> Journey:
+def build_journey(node: Yaml, notes: Notes, contact: Contact) -> Journey:
     """The journey; problems are noted, and what could not be meant is left out."""
-    words = Words(notes)
+    words = Words(notes, contact)
     fields = Fields(node, "journey", _JOURNEY, notes)
     name, version = _head(fields, notes)
     words.defines = fields.mapping("define")

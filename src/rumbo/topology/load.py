@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from rumbo.core.definition import Journey
+from rumbo.core.definition import Contact, Journey
 from rumbo.errors import DefinitionError
 from rumbo.intake import FlatMap, SourceFormat
 from rumbo.output import OutputTopics
+from rumbo.topology.contact import contact
 from rumbo.topology.examples import Example, build_examples
 from rumbo.topology.fields import Fields
 from rumbo.topology.journey import build_journey
@@ -32,6 +33,7 @@ _KEYS = (
     "output_mode",
     "dlq",
     "duplicates",
+    "contact",
     "journal",
 )
 _SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
@@ -80,20 +82,21 @@ class Loaded:
         files = fields.names("journeys")
         if not files:
             notes.error(node.line, "topology: `journeys` is missing", "for example journeys: [journey.yaml]")
-        journeys = tuple(filter(None, (self._journey(file) for file in files)))
-        made = self._made(fields, journeys, notes)
+        terms = contact(fields.node("contact"), notes)
+        journeys = tuple(filter(None, (self._journey(file, terms) for file in files)))
+        made = self._made(fields, journeys, terms, notes)
         for name in {each.id for each in journeys if [other.id for other in journeys].count(each.id) > 1}:
             notes.error(fields.at("journeys"), f"two journeys are called '{name}'")
         self.problems += notes.problems
         return made if not self.errors else None
 
-    def _journey(self, file: str) -> Journey | None:
+    def _journey(self, file: str, terms: Contact) -> Journey | None:
         node, notes = self._read(file)
-        made = build_journey(node, notes) if node is not None else None
+        made = build_journey(node, notes, terms) if node is not None else None
         self.problems += notes.problems
         return made
 
-    def _made(self, fields: Fields, journeys: tuple[Journey, ...], notes: Notes) -> Topology | None:
+    def _made(self, fields: Fields, journeys: tuple[Journey, ...], terms: Contact, notes: Notes) -> Topology | None:
         name = fields.needed("topology", "give the topology a name")
         if name and not _NAME.fullmatch(name):
             notes.error(
@@ -120,6 +123,7 @@ class Loaded:
             mode=fields.choice("output_mode", ("structured", "binary", "plain"), "structured"),  # type: ignore[arg-type]  # the same
             dlq_payload=payload, dlq_limit=limit,  # type: ignore[arg-type]  # one of the choices
             ring=fields.whole("duplicates", 64, least=1, most=4096),
+            contact=terms,
             journal=fields.whole("journal", 0, least=0, most=1000),
             texts=self.texts,
         )  # fmt: skip

@@ -175,12 +175,22 @@ def _action(node: Yaml, where: str, policy: Policy | None, words: Words) -> Acti
         else:
             params[name] = plain(value)
     purpose, expires = fields.text("purpose", policy.purpose if policy else None), _expiry(fields, policy)
-    if purpose is None:
+    _declared(purpose, fields, where, words)
+    if purpose is None and not words.contact.purposes:
         words.notes.warn(node.line, f"{where}: the action has no `purpose`", "downstream and consent go by it")
     if expires is None:
         words.notes.warn(node.line, f"{where}: the action never expires", "add expires_after: 1d, or to its policy")
     priority = fields.whole("priority", policy.priority if policy else 5, least=0, most=9)
     return Action(kind, params, choices, fields.text("channel"), purpose, expires, priority)
+
+
+def _declared(purpose: str | None, fields: Fields, where: str, words: Words) -> None:
+    """Where purposes are declared, each action has one of them: a misspelt one would not be asked for consent."""
+    known = words.contact.purposes
+    if known and purpose is None:
+        words.notes.error(fields.line, f"{where}: the action has no `purpose`", f"one of: {', '.join(known)}")
+    elif known and purpose not in known:
+        words.notes.unknown(fields.at("purpose"), f"{where}: purpose", str(purpose), known)
 
 
 def _expiry(fields: Fields, policy: Policy | None) -> Duration | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rumbo.core.definition import Condition, EventTest, Stage
+from rumbo.core.definition import Condition, Contact, EventTest, Stage
 from rumbo.core.expression import Environment, ExpressionError, Signature, Type, parse, problems
 from rumbo.core.interaction import folded
 from rumbo.topology.fields import Fields
@@ -25,8 +25,8 @@ EVENT_ENVIRONMENT = Environment(_EVENT, _EVENT_FUNCTIONS)
 class Words:
     """The author's own names, and the notes that problems go to."""
 
-    def __init__(self, notes: Notes) -> None:
-        self.notes = notes
+    def __init__(self, notes: Notes, contact: Contact | None = None) -> None:
+        self.notes, self.contact = notes, contact or Contact()
         self.defines: dict[str, Yaml] = {}
         self.bands: dict[str, tuple[str, ...]] = {}
         """Score -> its bands from low to high."""
