@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from rumbo.config import settings
+from rumbo.config import Settings, settings
 from rumbo.core.instant import parse_instant
 from rumbo.engine.admin import create_topics, send_clock
 from rumbo.topology import Topology, load
@@ -38,6 +38,7 @@ class Bench:
         edit=lambda text: text,
         journey: str | None = None,
         replicas: int = 1,
+        known: Settings | None = None,
     ) -> None:
         self.bootstrap, self.folder = bootstrap, folder
         self.mark = uuid.uuid4().hex[:8]
@@ -52,7 +53,7 @@ class Bench:
             if text:
                 (self.topology_folder / path.name).write_text(text)
         self.topology: Topology = load(self.topology_folder)
-        self.settings = settings({}, broker=bootstrap)
+        self.settings = known or settings({}, broker=bootstrap)
         create_topics(self.topology, self.settings, partitions=PARTITIONS, replicas=replicas)
         self.source = self.topology.sources[0].topic
         self.workers: list[Worker] = []
@@ -70,7 +71,7 @@ class Bench:
 
     def produce(self, records: Iterable[tuple[int, bytes | None, bytes | None]]) -> None:
         """Write (partition, key, value) to the source topic."""
-        producer = KafkaProducer(bootstrap_servers=self.bootstrap, linger_ms=5, batch_size=200_000)
+        producer = KafkaProducer(**self.settings.connection(), linger_ms=5, batch_size=200_000)
         for partition, key, value in records:
             producer.send(self.source, key=key, value=value, partition=partition)
         producer.flush()
@@ -89,7 +90,7 @@ class Bench:
     def read(self, topic: str, *, committed: bool = True) -> list:
         """Every record of a topic, partition by partition, read by kafka-python."""
         isolation = "read_committed" if committed else "read_uncommitted"
-        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, isolation_level=isolation, enable_auto_commit=False)
+        consumer = KafkaConsumer(**self.settings.connection(), isolation_level=isolation, enable_auto_commit=False)
         places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         consumer.assign(places)
         ends = consumer.end_offsets(places)

@@ -106,9 +106,9 @@ class Node:
         self.process: subprocess.Popen[bytes] | None = None
         self._offset = 0
 
-    def format(self) -> None:
-        """Give an empty data folder its identity."""
-        arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(self.config), "-g"]
+    def format(self, *options: str) -> None:
+        """Give an empty data folder its identity, and with `--add-scram` its first users."""
+        arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(self.config), "-g", *options]
         done = subprocess.run([*self.command, *arguments], capture_output=True, text=True, check=False)
         if done.returncode:
             raise CannotStart(f"node {self.number}:\n{(done.stdout + done.stderr)[-1500:]}")
@@ -166,10 +166,20 @@ class Node:
 class Cluster:
     """One or three nodes in a folder."""
 
-    def __init__(self, folder: Path, nodes: int = 1, heap: str = "384m", extra: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        nodes: int = 1,
+        heap: str = "384m",
+        extra: str = "",
+        *,
+        format_options: tuple[str, ...] = (),
+        java_options: tuple[str, ...] = (),
+    ) -> None:
+        self._format_options = format_options
         folder.mkdir(parents=True, exist_ok=True)
         folder = folder.resolve()
-        java = ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        java = ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *java_options]
         command = [*java, f"-Dlog4j2.configurationFile={HERE / 'log4j2.xml'}", "-cp", f"{fetch()}/*"]
         self.nodes = [Node(number, folder, command) for number in range(1, nodes + 1)]
         ports, controllers = [free_port() for _ in self.nodes], [free_port() for _ in self.nodes]
@@ -184,7 +194,7 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         for node in self.nodes:
-            node.format()
+            node.format(*self._format_options)
         for node in self.nodes:
             node.launch()
         try:

@@ -214,6 +214,26 @@ def test_plaintext_beyond_this_machine_needs_a_word():
     assert "RUMBO__INSECURE" in done.stderr
 
 
+def test_acls_are_commands_for_a_shell_and_lines_for_a_program():
+    """The principal is quoted; nothing is asked of the cluster, and nothing is granted to everybody."""
+    done = rumbo("acls", "topologies/saas", "--principal", "User:CN=rumbo worker")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert all(
+        line.startswith("kafka-acls.sh ") and "--allow-principal 'User:CN=rumbo worker'" in line for line in lines
+    )
+    assert "--cluster" not in done.stdout
+    found = [json.loads(line) for line in rumbo("acls", "topologies/saas", "--json").stdout.splitlines()]
+    assert len(found) == len(lines)
+    by_name = {each["name"]: each["operations"] for each in found}
+    assert by_name["product-events"] == ["Read"]
+    assert by_name["rumbo.actions.v1"] == ["Write", "DescribeConfigs"]
+    assert by_name["saas-profiles-changelog"] == ["Read", "Write", "DescribeConfigs"]
+    assert by_name["saas"] == ["Read"]
+    assert [each["name"] for each in found if each["prefixed"]] == ["saas-profiles-"]
+    assert rumbo("acls", "topologies/saas", "--create").returncode == 2
+
+
 def test_a_reader_that_leaves_is_no_error():
     """`rumbo simulate … | head -1`."""
     command = f"yes '{EVENT}' | sed 's/\"1\"/\"x\"/' | head -2000 | {sys.executable} -m rumbo.cli inspect - | head -1"

@@ -17,6 +17,7 @@ from rumbo import __version__
 from rumbo.errors import RumboError
 
 COMMANDS = {
+    "acls": "The rights that a worker needs on the broker, and no more.",
     "check": "Find every problem of a topology, at once.",
     "demo": "A year of real shoppers, live, on an embedded broker.",
     "diff": "What a new version would have decided otherwise, over the same history.",

@@ -86,6 +86,7 @@ def _broker(known: Settings, topology: Topology | None) -> list[Finding]:
 
 
 async def _ask(known: Settings, topology: Topology | None) -> list[Finding]:
+    from rumbo.engine.admin import check_rights
     from rumbo.engine.broker import Broker, check_topics
     from rumbo.errors import BrokerError, DefinitionError
 
@@ -97,6 +98,7 @@ async def _ask(known: Settings, topology: Topology | None) -> list[Finding]:
     found = [Finding("ok", f"broker {known.broker} answers")]
     try:
         if topology is not None:
+            await asyncio.to_thread(check_rights, topology, known)
             partitions = await check_topics(broker, topology)
             found.append(Finding("ok", f"topics of {topology.name}: {partitions} partitions each"))
     except DefinitionError as error:

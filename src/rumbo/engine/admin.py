@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from kafka import KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ConfigResource,
+    ConfigResourceType,
+    KafkaAdminClient,
+    NewTopic,
+    ResourcePattern,
+    ResourceType,
+)
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from rumbo.config import Settings
 from rumbo.core.instant import Instant, isoformat
-from rumbo.engine.broker import Needed, base_of, needed, raw_of
-from rumbo.errors import BrokerError
+from rumbo.engine.broker import Broker, Needed, base_of, needed, raw_of
+from rumbo.engine.rights import Right, lacking, rights
+from rumbo.errors import BrokerError, DefinitionError
 from rumbo.topology import Topology
+
+CONNECT_MS: Final = 10_000
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -29,17 +45,24 @@ class Difference(msgspec.Struct, frozen=True):
 
 @contextmanager
 def admin(settings: Settings) -> Iterator[Any]:
-    """An admin client, given back at the end. Raises BrokerError where there is no broker."""
+    """An admin client, given back at the end. Raises BrokerError where there is no broker, with the reason."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:
-        client = KafkaAdminClient(**settings.connection())
+        client = KafkaAdminClient(**settings.connection(), bootstrap_timeout_ms=CONNECT_MS)
     except (KafkaError, OSError) as error:
-        raise BrokerError(
-            f"no Kafka at {settings.broker} ({error}); is it running, and is RUMBO__BROKER right?"
-        ) from None
+        asyncio.run(_say_why(settings))
+        raise BrokerError(f"no Kafka at {settings.broker} ({error}): is it running?") from None
     try:
         yield client
     finally:
         client.close()
+
+
+async def _say_why(settings: Settings) -> None:
+    """The other client is asked: it knows the reason at once."""
+    broker = Broker(settings.connection())
+    await broker.start()
+    await broker.stop()
 
 
 def create_topics(topology: Topology, settings: Settings, *, partitions: int, replicas: int) -> list[str]:
@@ -103,6 +126,61 @@ def _values(answer: Any, topic: str) -> Mapping[str, str]:
         if isinstance(found, dict):
             return {name: each["value"] if isinstance(each, dict) else str(each) for name, each in found.items()}
     return {}
+
+
+_OPERATIONS: Final = {"DescribeConfigs": ACLOperation.DESCRIBE_CONFIGS}
+_RESOURCES: Final = {
+    "topic": ResourceType.TOPIC,
+    "group": ResourceType.GROUP,
+    "transactional-id": ResourceType.TRANSACTIONAL_ID,
+}
+
+
+def acls(found: Iterable[Right], principal: str) -> list[ACL]:
+    """Rights as the broker keeps them: one a resource and operation, from any host."""
+    return [
+        ACL(
+            principal,
+            "*",
+            _OPERATIONS.get(operation) or ACLOperation[operation.upper()],
+            ACLPermissionType.ALLOW,
+            ResourcePattern(
+                _RESOURCES[each.resource],
+                each.name,
+                ACLResourcePatternType.PREFIXED if each.prefixed else ACLResourcePatternType.LITERAL,
+            ),
+        )
+        for each in found
+        for operation in each.operations
+    ]
+
+
+def grant(found: Iterable[Right], principal: str, settings: Settings) -> None:
+    """Give somebody these rights. Raises DefinitionError where whoever asks may not, or the broker has no authorizer."""
+    with admin(settings) as client:
+        try:
+            failed = client.create_acls(acls(found, principal))["failed"]
+        except KafkaError as error:
+            failed = [error]
+    if failed:
+        raise DefinitionError(
+            f"rights on {settings.broker}",
+            [f"not granted ({failed[0]!r}): that needs Alter on the cluster, and a broker with an authorizer"],
+        )
+
+
+def check_rights(topology: Topology, settings: Settings) -> None:
+    """Raise DefinitionError with every right that is missing. A connection in the clear has no name, and none to lack."""
+    if settings.security == "plaintext":
+        return
+    with admin(settings) as client:
+        problems = list(lacking(client, rights(topology)))
+    if problems:
+        who = f"User:{settings.username}" if settings.username else "this client"
+        raise DefinitionError(
+            f"{who} lacks rights on {settings.broker}",
+            [*problems, f"grant them: `rumbo acls TOPOLOGY --principal {who}` prints how"],
+        )
 
 
 def send_clock(topology: Topology, settings: Settings, at: Instant, partitions: int) -> None:

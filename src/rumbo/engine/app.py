@@ -21,6 +21,7 @@ from yarl import URL
 
 from rumbo.config import Settings
 from rumbo.engine import selfcheck
+from rumbo.engine.admin import check_rights
 from rumbo.engine.assignor import AddressedAssignor
 from rumbo.engine.broker import Broker, check_topics, check_unchanged, raw_of
 from rumbo.engine.carrier import Carrier
@@ -86,6 +87,7 @@ class Worker:
 
     async def _carriers(self, broker: Broker) -> tuple[Carrier, ...]:
         """A carrier a stage, the deciding one first."""
+        await asyncio.to_thread(check_rights, self.topology, self.settings)
         count, raw = await check_topics(broker, self.topology), raw_of(self.topology)
         self._counts = await broker.partitions([source.topic for source in self.topology.sources])
         counts = Counts(count, self._counts[raw[0]] or 0 if raw else 0)

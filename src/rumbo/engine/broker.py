@@ -13,6 +13,7 @@ from aiokafka import errors as kafka
 from aiokafka.structs import TopicPartition
 
 from rumbo.engine.feed import Place
+from rumbo.engine.unreachable import overheard, unreachable
 from rumbo.errors import BrokerError, DefinitionError
 from rumbo.topology import Topology
 
@@ -81,15 +82,14 @@ class Broker:
 
     async def start(self) -> None:
         """Connect. Raises BrokerError with the cure."""
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await asyncio.gather(self._consumer.start(), self._uncommitted.start())
-        except (kafka.KafkaError, TimeoutError, OSError) as error:
-            await self.stop()
-            servers = self._connection["bootstrap_servers"]
-            raise BrokerError(
-                f"no Kafka at {servers} ({error or 'no answer'}); is it running, and is RUMBO__BROKER (with its security) right?"
-            ) from None
+        with overheard() as said:
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await self._consumer.start()
+                    await self._uncommitted.start()
+            except (kafka.KafkaError, TimeoutError, OSError) as error:
+                await self.stop()
+                raise unreachable(self._connection["bootstrap_servers"], said, error) from None
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -242,7 +242,8 @@ async def check_topics(broker: Broker, topology: Topology) -> int:
             for each in wanted
             if (found := counts[each.name]) is not None and found != each.partitions
         ]
-        problems += _differences(wanted, await broker.configured([name for name, found in counts.items() if found]))
+        compared = [each.name for each in wanted if each.settings and counts[each.name]]
+        problems += _differences(wanted, await broker.configured(compared))
     if problems:
         raise DefinitionError(f"topics of {topology.name}", problems)
     return count or 0
