@@ -34,6 +34,9 @@ triggers:
   - {id: on_band, score: {name: s, entered: low}, cooldown: 4d, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_absence, absence: {of: A, for: 3d}, mode: shadow, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_sequence, sequence: {steps: [A, {followed_by: B, not: C}], within: 3d}, only_if: {not: {stage: three}}, action: {kind: m, purpose: p, expires_after: 1d}}
+  - {id: on_threshold, threshold: {score: s, rises_to: 6}, action: {kind: m, purpose: p, expires_after: 1d}}
+  - {id: on_fall, threshold: {score: s, falls_below: 2}, action: {kind: m, purpose: p, expires_after: 1d}}
+  - {id: on_date, date: {trait: renewal, before: 3d}, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_inactivity, inactivity: {of: any, for: 2d}, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_silence, absence: {of: B, for: 2d, since: {stage: two}}, action: {kind: m, purpose: p, expires_after: 1d}}
 """
@@ -160,6 +163,10 @@ def asked(topology, trigger, day, *events, customer="u"):
         ("on_sequence", 1, [(1, "B", 0)], ["A must come first, then B, no C before it"]),
         ("on_sequence", 1, [(0, "A", 0)], ["B, no C before it must come after 2026-01-01T00:00:00Z and by 2026-01-04T00:00:00Z"]),
         ("on_sequence", 1.5, [(0, "A", 0), (1, "A", 0), (1.5, "B", 0)], ["this must not hold: stage is three"]),
+        ("on_threshold", 0, [(0, "A", 0)], ["s must be at least 6, not 3"]),
+        ("on_threshold", 2, [(0, "A", 0), (0.25, "A", 0), (0.5, "A", 0)], ["s must have been below 6 before"]),
+        ("on_fall", 0, [(0, "A", 0)], ["s must be below 2, not 3"]),
+        ("on_date", 0, [(0, "A", 0)], ["the customer must have a trait renewal"]),
         ("on_inactivity", 1, [(0, "A", 0)], ["the silence must last until 2026-01-03T00:00:00Z"]),
         ("on_silence", 0, [(0, "A", 0)], ["it must be counting: it begins with stage two entered"]),
     ],

@@ -52,6 +52,17 @@ def test_inactivity_is_an_absence_of_a_set(tmp_path):
     )
 
 
+def test_thresholds_and_dates(tmp_path):
+    score = "scores: {s: {points: [{event: A, points: 1}]}}\n"
+    assert on(tmp_path, "threshold: {score: s, rises_to: 60}", score) == d.Threshold("score", "s", 60.0)
+    assert on(tmp_path, "threshold: {trait: seats, falls_below: 3}") == d.Threshold("trait", "seats", 3.0, "down")
+    assert on(tmp_path, 'date: {trait: x, before: 30d, at: "09:30"}') == d.OnDate("x", -30 * DAY, 34_200)
+    assert on(tmp_path, "date: {trait: x, after: 12h, at: 20:00:15, every: year}") == d.OnDate(
+        "x", DAY // 2, 72_015, yearly=True
+    )
+    assert on(tmp_path, "date: {trait: x}") == d.OnDate("x")
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -66,6 +77,15 @@ def test_inactivity_is_an_absence_of_a_set(tmp_path):
         ("sequence: {steps: [A, B], within: 1d, per: event.propertees.x}", "did you mean"),
         ("sequence: {steps: [A, B], within: 1d, skip: sometimes}", "one of: past_last, none"),
         ("sequence: {steps: [A, B], wihtin: 1d}", "did you mean 'within'?"),
+        ("threshold: {score: s, rises_to: 1}", "score 's' is not defined"),
+        ("threshold: {trait: s}", "needs one of `rises_to` and `falls_below`"),
+        ("threshold: {trait: s, score: s, rises_to: 1}", "needs one of `score` and `trait`"),
+        ("threshold: {trait: s, rises_to: many}", "must be a number"),
+        ("date: {before: 3d}", "`trait` is missing"),
+        ("date: {trait: x, before: 3d, after: 3d}", "both `before` and `after`"),
+        ("date: {trait: x, at: 25:00}", "'25:00' is no time of day"),
+        ("date: {trait: x, every: month}", "one of: year, once"),
+        ("date: {trait: x, every: year, before: 400d}", "at most 366d"),
         ("inactivity: {of: A}", "needs `of` and `for`"),
     ],
 )

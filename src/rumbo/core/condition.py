@@ -61,6 +61,8 @@ class Vocabulary(NamedTuple):
     """When time alone takes a score over a limit, either way."""
     band_rank: Callable[[str, str], int]
     stage_rank: Callable[[str], int]
+    trait: Callable[[str], Read]
+    """The reader of a trait of the customer; asking keeps it."""
     zone: Callable[[], Callable[[Scope], ZoneInfo]]
     """Who reads the customer's zone (`core.zone`); asking keeps the traits that name it."""
     contact: Contact

@@ -286,7 +286,29 @@ class Sequence(_Data, frozen=True, tag="sequence"):
     skip: Literal["past_last", "none"] = "past_last"
 
 
-On: TypeAlias = OnEvent | OnCondition | OnStage | OnBand | OnSegment | Absence | Sequence
+class Threshold(_Data, frozen=True, tag="threshold"):
+    """A score or a trait of the customer crosses a number: from below to it or more (`up`), or from it or more to below."""
+
+    of: Literal["score", "trait"]
+    name: str
+    limit: float
+    direction: Literal["up", "down"] = "up"
+
+
+class OnDate(_Data, frozen=True, tag="date"):
+    """The date (or instant) in a trait of the customer, and an offset, in the customer's zone.
+
+    Whole days of `offset` (signed) are calendar days there, what is left is exact. `at` is the second of the day; without it
+    the trait's own time, midnight for a date. `yearly`: each year, from that date on.
+    """
+
+    trait: str
+    offset: Duration = 0
+    at: int | None = None
+    yearly: bool = False
+
+
+On: TypeAlias = OnEvent | OnCondition | OnStage | OnBand | OnSegment | Absence | Sequence | Threshold | OnDate
 
 
 class Choice(_Data, frozen=True, tag="choice"):

@@ -50,7 +50,7 @@ class JourneyMachine:
         """What its conditions can name, for explanations."""
         self.stages = StageMachine(journey, vocabulary)
         self._triggers = tuple(
-            trigger_machine(self.id, trigger, order, vocabulary) for order, trigger in enumerate(journey.triggers)
+            trigger_machine(journey, trigger, order, vocabulary) for order, trigger in enumerate(journey.triggers)
         )
         self._watchers = tuple(each for each in self._triggers if isinstance(each, Watcher))
         self._waiting = Waiting(self.id, self._triggers)

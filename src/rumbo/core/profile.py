@@ -69,6 +69,8 @@ class JourneyState(msgspec.Struct, array_like=True):
     """Until when flips are held; 0: they are not."""
     matches: dict[str, list[list[Any]]] = {}
     """Sequence triggers: the partial matches, [key, first, last, event id of each step so far], in order of arrival."""
+    followed: dict[str, list[Any]] = {}
+    """What triggers that follow a figure or a date remember of it, by trigger (`core.threshold`, `core.date`)."""
 
 
 class Profile(msgspec.Struct, array_like=True):

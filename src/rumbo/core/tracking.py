@@ -135,7 +135,11 @@ class _Drawer:
                     self._test(since, name)
             case d.Sequence():
                 return self._sequence(on, name)
-            case d.OnStage() | d.OnBand() | d.OnSegment():
+            case d.Threshold(of="trait", name=trait):
+                self._field(("traits", trait), "number", _Rule(name))
+            case d.OnDate(trait=trait):
+                self._field(("traits", trait), "string", _Rule(name))
+            case d.OnStage() | d.OnBand() | d.OnSegment() | d.Threshold():
                 pass
             case _:
                 assert_never(on)

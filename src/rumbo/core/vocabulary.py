@@ -62,6 +62,7 @@ class Words:
             changes=known.changes,
             band_rank=known.band_rank,
             stage_rank=known.stage_rank,
+            trait=lambda name: resolver.field(("traits", name)),
             zone=self.zone,
             contact=self.contact,
         )

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from rumbo.core.condition import Vocabulary
-from rumbo.core.definition import Absence, Sequence, Trigger
+from rumbo.core.date import DateMachine
+from rumbo.core.definition import Absence, Journey, OnDate, Sequence, Threshold, Trigger
 from rumbo.core.scope import Turn
 from rumbo.core.sequence import SequenceMachine
+from rumbo.core.threshold import ThresholdMachine
 from rumbo.core.trigger import AbsenceMachine, TriggerMachine
 
 Hear = Callable[[Turn], None]
@@ -29,12 +31,16 @@ class Watcher(Protocol):
         ...
 
 
-def trigger_machine(journey: str, trigger: Trigger, order: int, words: Vocabulary) -> TriggerMachine:
+def trigger_machine(journey: Journey, trigger: Trigger, order: int, words: Vocabulary) -> TriggerMachine:
     """The machine of one trigger."""
     match trigger.on:
         case Absence():
             return AbsenceMachine(trigger, order, words)
         case Sequence():
-            return SequenceMachine(journey, trigger, order, words)
+            return SequenceMachine(journey.id, trigger, order, words)
+        case Threshold():
+            return ThresholdMachine(journey, trigger, order, words)
+        case OnDate():
+            return DateMachine(journey.id, trigger, order, words)
         case _:
             return TriggerMachine(trigger, order, words)

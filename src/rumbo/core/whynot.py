@@ -12,13 +12,25 @@ import msgspec
 
 from rumbo.core.condition import compile_condition, describe
 from rumbo.core.decision import GateAnswer
-from rumbo.core.definition import Absence, Condition, EventTest, On, OnBand, OnCondition, OnEvent, OnStage, Sequence
+from rumbo.core.definition import (
+    Absence,
+    Condition,
+    EventTest,
+    On,
+    OnBand,
+    OnCondition,
+    OnDate,
+    OnEvent,
+    OnStage,
+    Sequence,
+    Threshold,
+)
 from rumbo.core.explain import Branch, Sight, branch, came, joined
 from rumbo.core.instant import format_duration, isoformat
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.scope import Scope
 from rumbo.core.trigger import TriggerMachine
-from rumbo.core.whynot_patterns import sequence
+from rumbo.core.whynot_patterns import date, sequence, threshold
 
 Last = Callable[[EventTest], dict[str, Any]]
 """What is known of the last interaction of these names: `{"last": when, "id": …}`, or nothing."""
@@ -66,6 +78,10 @@ def calls(on: On, trigger: str, sight: Sight, before: Profile, last: Last) -> Br
             return _absence(on, trigger, sight, last)
         case Sequence():
             return sequence(on, trigger, sight, before)
+        case Threshold():
+            return threshold(on, trigger, sight, before)
+        case OnDate():
+            return date(on, trigger, sight)
         case _:
             return _other(on, trigger, sight.scope.state)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 
 from rumbo.core import profile as record
-from rumbo.core.definition import Sequence, Trigger
+from rumbo.core.date import DateMachine, date_text
+from rumbo.core.definition import OnDate, Sequence, Threshold, Trigger
 from rumbo.core.explain import Branch, Sight
 from rumbo.core.instant import isoformat
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.scope import Turn
 from rumbo.core.sequence import SequenceMachine, ends_at, furthest, sequence_text, step_text
+from rumbo.core.threshold import ThresholdMachine, threshold_text
 
 
 def sequence(on: Sequence, trigger: str, sight: Sight, before: Profile) -> Branch:
@@ -55,3 +57,41 @@ def _again(sight: Sight, before: Profile) -> Turn:
     turn.sees(copy, sight.scope.event, sight.scope.at)
     turn.state = copy.journeys.setdefault(sight.journey.id, JourneyState())
     return turn
+
+
+def threshold(on: Threshold, trigger: str, sight: Sight, before: Profile) -> Branch:
+    """On which side the figure is, and on which it was."""
+    machine = ThresholdMachine(sight.journey, _definition(trigger, sight), 0, sight.words)
+    state = before.journeys.get(sight.journey.id) or JourneyState()
+    value, was = machine.value(sight.scope), machine.side_before(state)
+    seen = {on.name: value, "was_at_least": was}
+    above = value is not None and value >= on.limit
+    text, up = threshold_text(on), on.direction == "up"
+    if value is None:
+        return Branch(text, holds=False, saw=seen, needs=f"{on.name} must be a number")
+    if above is up and was is (not up):
+        return Branch(text, holds=True, saw=seen)
+    if above is not up:
+        missing = f"{on.name} must be {'at least' if up else 'below'} {on.limit:g}, not {value:g}"
+    else:
+        missing = f"{on.name} must have been {'below' if up else 'at least'} {on.limit:g} before"
+    return Branch(text, holds=False, saw=seen, needs=missing)
+
+
+def date(on: OnDate, trigger: str, sight: Sight) -> Branch:
+    """When it is due, or what the trait lacks."""
+    machine = DateMachine(sight.journey.id, _definition(trigger, sight), 0, sight.words)
+    scope, text = sight.scope, date_text(on)
+    known = scope.profile.traits.get(on.trait)
+    seen = {on.trait: known[0] if known is not None else None, "zone": str(machine.zone(scope))}
+    due = machine.next_due(scope, scope.now)
+    if known is None:
+        return Branch(text, holds=False, saw=seen, needs=f"the customer must have a trait {on.trait}")
+    if due is None:
+        return Branch(text, holds=False, saw=seen, needs=f"{on.trait} must hold a date that is still to come")
+    return Branch(
+        text,
+        due == scope.now,
+        {**seen, "due": isoformat(due)},
+        "" if due == scope.now else f"it is due at {isoformat(due)}",
+    )

@@ -7,9 +7,11 @@ from itertools import pairwise
 from typing import assert_never
 
 from rumbo.core import definition as d
+from rumbo.core.date import date_text
 from rumbo.core.instant import format_duration
 from rumbo.core.outputs import Direction
 from rumbo.core.sequence import sequence_text
+from rumbo.core.threshold import threshold_text
 from rumbo.serve.model import (
     BandDrawing,
     Edge,
@@ -131,6 +133,10 @@ def _on(on: d.On) -> str:
             )
         case d.Sequence():
             return sequence_text(on)
+        case d.Threshold():
+            return threshold_text(on)
+        case d.OnDate():
+            return date_text(on)
         case _:
             assert_never(on)
 

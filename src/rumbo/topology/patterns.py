@@ -1,15 +1,20 @@
-"""What a trigger follows over time, as authors write it: sequences, and the silence of a set of events."""
+"""What a trigger follows over time, as authors write it: sequences, the silence of a set of events, figures and dates."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Final
 
-from rumbo.core.definition import Absence, EventTest, Sequence, SequenceStep
+from rumbo.core.definition import Absence, EventTest, On, OnDate, Sequence, SequenceStep, Threshold
+from rumbo.core.instant import DAY
 from rumbo.core.sequence import STEPS
 from rumbo.topology.fields import Fields
 from rumbo.topology.words import Words, event_test
 from rumbo.topology.yaml import Yaml
 
+_TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
+_YEAR: Final = 366 * DAY
 _EXAMPLE: Final = "for example {steps: [Cart Viewed, {followed_by: Order Completed}], within: 2d}"
 
 
@@ -79,3 +84,68 @@ def _step(node: Yaml, at: int, where: str, words: Words) -> SequenceStep | None:
         strict,
         event_test(unless, f"{where}.not", words) if unless is not None else None,
     )
+
+
+def threshold(node: Yaml, where: str, words: Words) -> Threshold | None:
+    """`{score or trait: name, rises_to or falls_below: number}`."""
+    fields = Fields(node, where, ("score", "trait", "rises_to", "falls_below"), words.notes)
+    of = _one(fields, ("score", "trait"), where, words)
+    direction = _one(fields, ("rises_to", "falls_below"), where, words)
+    if of is None or direction is None:
+        return None
+    name, limit = fields.text(of), fields.number(direction)
+    if name is None or limit is None:
+        return None
+    if of == "score" and name not in words.bands:
+        words.notes.unknown(fields.at("score"), f"{where}: score", name, words.bands)
+        return None
+    return Threshold(of, name, limit, "up" if direction == "rises_to" else "down")  # type: ignore[arg-type]  # one of the two
+
+
+def _one(fields: Fields, keys: tuple[str, str], where: str, words: Words) -> str | None:
+    found = [key for key in keys if fields.has(key)]
+    if len(found) != 1:
+        words.notes.error(
+            fields.line,
+            f"{where}: needs one of `{keys[0]}` and `{keys[1]}`",
+            "for example {trait: seats, rises_to: 10}",
+        )
+        return None
+    return found[0]
+
+
+def date(node: Yaml, where: str, words: Words) -> OnDate | None:
+    """`{trait: renewal_date, before or after: 30d, at: "09:00", every: year}`."""
+    fields = Fields(node, where, ("trait", "before", "after", "at", "every"), words.notes)
+    trait = fields.needed("trait", "the trait that holds the date, for example trait: renewal_date")
+    before, after = fields.length("before", 0, zero=True) or 0, fields.length("after", 0, zero=True) or 0
+    if fields.has("before") and fields.has("after"):
+        words.notes.error(fields.at("after"), f"{where}: both `before` and `after`", "keep one of them")
+    yearly = fields.choice("every", ("year", "once"), "once") == "year"
+    if yearly and max(before, after) > _YEAR:
+        words.notes.error(
+            fields.line, f"{where}: more than a year away from a date that comes each year", "at most 366d"
+        )
+    return OnDate(trait, after - before, _time(fields, where, words), yearly) if trait else None
+
+
+def _time(fields: Fields, where: str, words: Words) -> int | None:
+    """A time of day in seconds."""
+    text = fields.text("at")
+    if text is None:
+        return None
+    found = _TIME.fullmatch(text)
+    if found is None:
+        words.notes.error(fields.at("at"), f"{where}: '{text}' is no time of day", 'write it like "09:00"')
+        return None
+    hours, minutes, seconds = found.groups("0")
+    return int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+
+
+PATTERNS: Final[dict[str, Callable[[Yaml, str, Words], On | None]]] = {
+    "inactivity": inactivity,
+    "sequence": sequence,
+    "threshold": threshold,
+    "date": date,
+}
+"""Each form, and who reads it."""

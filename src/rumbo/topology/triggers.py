@@ -20,12 +20,24 @@ from rumbo.core.definition import (
 from rumbo.core.instant import Duration
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
-from rumbo.topology.patterns import inactivity, sequence
+from rumbo.topology.patterns import PATTERNS
 from rumbo.topology.problem import meant
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml, plain
 
-FORMS = ("event", "when", "absence", "inactivity", "sequence", "entered", "left", "score", "segment")
+FORMS = (
+    "event",
+    "when",
+    "absence",
+    "inactivity",
+    "sequence",
+    "threshold",
+    "date",
+    "entered",
+    "left",
+    "score",
+    "segment",
+)
 _TRIGGER = ("id", *FORMS, "where", "only_if", "action", "cooldown", "again", "mode", "policy")
 _ACTION = ("kind", "channel", "purpose", "expires_after", "priority")
 _POLICY = ("purpose", "cooldown", "expires_after", "priority")
@@ -86,6 +98,8 @@ def _on(fields: Fields, where: str, words: Words) -> On | None:
         words.notes.error(fields.at("where"), f"{where}: `where` goes with `event`", "use `only_if`")
     if node is None:
         return None
+    if form in PATTERNS:
+        return PATTERNS[form](node, f"{where}.{form}", words)
     match form:
         case "event":
             return OnEvent(event_fields(fields, where, words))
@@ -94,10 +108,6 @@ def _on(fields: Fields, where: str, words: Words) -> On | None:
             return OnCondition(made) if made is not None else None
         case "absence":
             return _absence(node, f"{where}.absence", words)
-        case "inactivity":
-            return inactivity(node, f"{where}.inactivity", words)
-        case "sequence":
-            return sequence(node, f"{where}.sequence", words)
         case "score":
             return _on_band(node, f"{where}.score", words)
         case "segment":
