@@ -191,6 +191,13 @@ def test_plan_says_what_to_collect_and_what_a_history_lacks(tmp_path):
     assert json.loads(rumbo("plan", "topologies/saas", "--json").stdout)["events"][0]["key"] == "accountcreated"
 
 
+def test_draw_writes_a_flowchart_or_a_picture():
+    assert rumbo("draw", "topologies/saas").stdout.startswith("flowchart TD\n")
+    assert rumbo("draw", "topologies/saas", "--format", "svg", "--journey", "saas").stdout.startswith("<svg xmlns=")
+    done = rumbo("draw", "topologies/saas", "--journey", "sas")
+    assert (done.returncode, "there are saas" in done.stderr) == (2, True)
+
+
 def test_inspect_and_eval(tmp_path):
     found = [json.loads(line) for line in rumbo("inspect", "-", stdin=f"{EVENT}\n[]\n").stdout.splitlines()]
     assert found[0]["name"] == "Demo Requested"

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "A year of real shoppers, live, on an embedded broker.",
     "diff": "What a new version would have decided otherwise, over the same history.",
     "doctor": "What stands between this machine and a running worker.",
+    "draw": "Draw the journeys as Mermaid or SVG.",
     "eval": "Try an expression on an event.",
     "explain": "Why a decision was taken, as a tree.",
     "init": "Begin a topology of your own.",

@@ -107,9 +107,19 @@ def _events(events: d.EventTest) -> str:
 def _trigger(trigger: d.Trigger) -> TriggerDrawing:
     when = _on(trigger.on) + (f", if {said(trigger.when)}" if trigger.when is not None else "")
     action = trigger.action
-    params = ", ".join(f"{name}: {value}" for name, value in action.params.items())
+    fixed = [f"{name}: {value}" for name, value in action.params.items()]
+    params = ", ".join([*fixed, *(f"{name}: by {choice.by}" for name, choice in action.choices.items())])
     cooldown = format_duration(trigger.cooldown) if trigger.cooldown is not None else None
-    return TriggerDrawing(trigger.id, when, action.kind + (f" ({params})" if params else ""), trigger.mode, cooldown)
+    asked = action.kind + (f" ({params})" if params else "")
+    return TriggerDrawing(trigger.id, when, asked, trigger.mode, cooldown, _stage(trigger.on))
+
+
+def _stage(on: d.On) -> str | None:
+    match on:
+        case d.OnStage(stage=stage) | d.Absence(since=d.OnStage(stage=stage)):
+            return stage
+        case _:
+            return None
 
 
 def _on(on: d.On) -> str:

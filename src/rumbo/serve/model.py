@@ -66,6 +66,8 @@ class TriggerDrawing(msgspec.Struct, frozen=True):
     action: str
     mode: Literal["live", "shadow"]
     cooldown: str | None = None
+    stage: str | None = None
+    """The stage whose entry or leaving calls it, or that it counts from."""
 
 
 class BandDrawing(msgspec.Struct, frozen=True):

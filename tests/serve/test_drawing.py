@@ -1,0 +1,200 @@
+"""Pictures of a journey: complete, well-formed whatever the author wrote, readable in light and in dark."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rumbo.core import definition as d
+from rumbo.serve.drawing import drawing
+from rumbo.serve.mermaid import mermaid
+from rumbo.serve.svg import svg
+from rumbo.topology import load
+from tests.packages import npm_file
+
+SHIPPED = sorted(path.parent for path in Path("topologies").glob("*/topology.yaml"))
+SVG = "{http://www.w3.org/2000/svg}"
+MERMAID = (
+    "mermaid",
+    "12.3.0",
+    "be0684e8d20bfc874df12c0f04927a5c482f57f2200eec54cca52a4583fd4040",
+    "dist/mermaid.min.js",
+)
+PARSE = """
+Function.prototype.addHook = () => {}; Function.prototype.sanitize = (text) => text;  // what a browser's DOM would give it
+require('vm').runInThisContext(require('fs').readFileSync(process.argv[2], 'utf8'));
+(async () => {
+  const said = [];
+  for (const text of JSON.parse(require('fs').readFileSync(0, 'utf8')))
+    said.push(await globalThis.mermaid.parse(text).then((found) => found.diagramType, (error) => error.message));
+  console.log(JSON.stringify(said));
+})();
+"""
+HOSTILE = (
+    'say "no"',
+    "a;b",
+    "end",
+    "x --> y",
+    "a|b",
+    "`md`",
+    "<b>&amp;</b>",
+    "#35;",
+    "]] }} ))",
+    "%% no",
+    "café 漢字 🎉",
+    "a\nb\tc",
+    "\\",
+    "x" * 300,
+)
+
+
+def journey(name: str, condition: d.Condition | None = None) -> d.Journey:
+    """Every kind of edge and rule, all of them called so."""
+    when = condition or d.Where(name)
+    stages = (
+        d.Stage("first"), d.Stage(f"{name} two", when), d.Stage("three", when, back=(d.Back("first", when),), until=when),
+        d.Stage(f"{name} aside", when, side=True, until=when), d.Stage("out", when, side=True, sources=("three",)),
+    )  # fmt: skip
+    action = d.Action(name, {name: name}, {"image": d.Choice(name, {})})
+    triggers = (
+        d.Trigger(name, d.OnStage("three"), action),
+        d.Trigger("b", d.OnEvent(d.EventTest(("x",), name, name)), action, mode="shadow"),
+    )
+    scores = (d.Score(name, (d.Points("k", d.EventTest(("x",), None, name), 3.0),), bands=(d.Band(name, 2, 1),)),)
+    return d.Journey("j", "1.0", scores, stages, triggers, segments=(d.Segment(name, when),))
+
+
+def read(text: str) -> ElementTree.Element:
+    return ElementTree.fromstring(text)  # noqa: S314  our own text
+
+
+@pytest.fixture(scope="session")
+def parsed(tool, tmp_path_factory):
+    """What Mermaid itself says of some texts."""
+    folder = tmp_path_factory.mktemp("mermaid")
+    (folder / "mermaid.js").write_bytes(npm_file(*MERMAID))
+    (folder / "parse.js").write_text(PARSE)
+
+    def ask(texts):
+        command = [tool("node"), str(folder / "parse.js"), str(folder / "mermaid.js")]
+        return json.loads(
+            subprocess.run(
+                command, input=json.dumps(texts), capture_output=True, text=True, check=True, timeout=60
+            ).stdout
+        )
+
+    return ask
+
+
+def test_mermaid_reads_what_is_written(parsed):
+    """What ships, alone and together, and names that would end a label; a planted mistake is noticed."""
+    shipped = [drawing(each) for folder in SHIPPED for each in load(folder).journeys]
+    texts = (
+        [mermaid([each]) for each in shipped]
+        + [mermaid(shipped)]
+        + [mermaid([drawing(journey(name))]) for name in HOSTILE]
+    )
+    assert parsed(texts) == ["flowchart-v2"] * len(texts)
+    assert "flowchart-v2" not in parsed(["flowchart TD\n    a --> --> b\n"])
+
+
+def test_every_edge_and_trigger_is_in_the_flowchart():
+    """A side stage that everyone may enter is entered from the frame, others from their own stages."""
+    text = mermaid([drawing(journey("x"))])
+    edges = [line.strip() for line in text.splitlines() if "-->" in line or "-.->" in line]
+    assert edges == [
+        'j0s0 -->|"x"| j0s1', 'j0s1 -->|"x"| j0s2', 'j0s2 -.->|"x"| j0s0', 'j0s2 -.->|"x (to the highest that holds)"| j0s1',
+        'j0all -.->|"x"| j0s3', 'j0s3 -.->|"x (to the highest that holds)"| j0all', 'j0s2 -.->|"x"| j0s4',
+    ]  # fmt: skip
+    assert "j0s2 -.- j0t0" in text
+    assert "b (shadow)<br/>x where x<br/>" in text
+
+
+@given(st.text(min_size=1, max_size=80))
+def test_an_svg_is_well_formed_whatever_the_author_wrote(name):
+    """And carries no script, no link, nothing from elsewhere."""
+    root = read(svg([drawing(journey(name)), drawing(journey("second"))]))
+    assert {each.tag.removeprefix(SVG) for each in root.iter()} <= {
+        "svg",
+        "title",
+        "desc",
+        "style",
+        "rect",
+        "g",
+        "text",
+        "path",
+        "polygon",
+    }
+    assert all(not value.startswith("http") for each in root.iter() for value in each.attrib.values())
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: path.name)
+def test_an_svg_shows_and_says_everything(folder):
+    """Each stage, trigger, score and segment; a title and a description for those who cannot see it."""
+    drawn = [drawing(each) for each in load(folder).journeys]
+    root = read(svg(drawn))
+    assert [each.tag.removeprefix(SVG) for each in root[:2]] == ["title", "desc"]
+    assert root.attrib["role"] == "img"
+    assert root.attrib["aria-labelledby"].split() == [root[0].attrib["id"], root[1].attrib["id"]]
+    shown = [each.text for each in root.iter(f"{SVG}text")]
+    for one in drawn:
+        names = (
+            [each.stage for each in one.stages]
+            + [each.trigger for each in one.triggers]
+            + [each.segment for each in one.segments]
+        )
+        assert set(names) <= set(shown)
+        for name in (each.stage for each in one.stages):
+            assert name in root[1].text
+
+
+@given(st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=60))
+def test_boxes_do_not_overlap_and_stay_on_the_paper(name):
+    root = read(svg([drawing(journey(name))]))
+    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    boxes = [
+        tuple(float(each.attrib[key]) for key in ("x", "y", "width", "height"))
+        for each in root.iter(f"{SVG}rect")
+        if "x" in each.attrib
+    ]
+    assert len(boxes) == 5
+    for at, (x, y, wide, high) in enumerate(boxes):
+        assert min(x, y) >= 0
+        assert x + wide <= width
+        assert y + high <= height
+        for other_x, other_y, other_wide, other_high in boxes[:at]:
+            assert x >= other_x + other_wide or other_x >= x + wide or y >= other_y + other_high or other_y >= y + high
+    assert all(0 <= float(each.attrib["y"]) <= height for each in root.iter(f"{SVG}text"))
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_every_colour_can_be_read_on_its_ground():
+    """WCAG 2.2: 4.5 to 1 for text, 3 to 1 for lines, in the light scheme and in the dark one."""
+    style = svg([drawing(journey("x"))]).split("<style>")[1].split("</style>")[0]
+    for scheme in (style.split("@media")[0], style.split("@media")[1]):
+        colour = {
+            (name, kind): value
+            for name, body in re.findall(r"\.?([\w-]+) \{([^{}]*)\}", scheme)
+            for kind, value in re.findall(r"(fill|stroke): (#\w{6})", body)
+        }
+        texts, grounds = (
+            [colour["text", "fill"], colour["quiet", "fill"]],
+            [colour[each, "fill"] for each in ("paper", "box", "side")],
+        )
+        lines = [colour[each, "stroke"] for each in ("way", "aside", "back", "box", "side")]
+        for fore, least in [(each, 4.5) for each in texts] + [(each, 3.0) for each in lines]:
+            for ground in grounds:
+                light, dark = sorted((luminance(fore), luminance(ground)), reverse=True)
+                assert (light + 0.05) / (dark + 0.05) >= least, (fore, ground)
