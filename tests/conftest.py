@@ -80,5 +80,5 @@ def pytest_terminal_summary(terminalreporter):
     missing = sorted({reason.partition(NO_TOOL)[2] for reason in said if NO_TOOL in reason})
     if missing:
         terminalreporter.write_line(
-            f"SKIPPED FOR WANT OF {', '.join(missing)} (Debian: apt-get install --no-install-recommends prometheus openssl)"
+            f"SKIPPED FOR WANT OF {', '.join(missing)} (Debian: apt-get install --no-install-recommends prometheus openssl chromium chromium-driver)"
         )

@@ -13,10 +13,11 @@ import click
 @click.option(
     "--seconds", type=click.FloatRange(0, 3600), default=30.0, show_default=True, help="How long the year takes."
 )
-def command(households: int | None, seconds: float) -> None:
+@click.option("--stay", is_flag=True, help="Go on serving the page when the year is over, until Ctrl-C.")
+def command(households: int | None, seconds: float, stay: bool) -> None:  # noqa: FBT001  click's own flag
     """Start an embedded broker and a worker, play a year of real shoppers into them, and watch what is decided."""
     from rumbo.demo.show import show
 
     shipped = Path(str(files("rumbo"))) / "grocery"
     folder = shipped if shipped.is_dir() else Path(__file__).parents[3] / "topologies" / "grocery"
-    show(folder, households, seconds)
+    show(folder, households, seconds, stay=stay)

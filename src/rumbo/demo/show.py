@@ -41,8 +41,8 @@ WAIT_SECONDS = 60.0
 _DIE_WITH_PARENT = 1
 
 
-def show(topology: Path, households: int | None, seconds: float) -> None:
-    """Play the year in about so many seconds."""
+def show(topology: Path, households: int | None, seconds: float, *, stay: bool = False) -> None:
+    """Play the year in about so many seconds; with *stay* the page is served afterwards, until Ctrl-C."""
     console = Console(stderr=True)
     console.print("reading the year (once, a few seconds) …")
     events = list(history(households))
@@ -54,13 +54,25 @@ def show(topology: Path, households: int | None, seconds: float) -> None:
         create_topics(checked, known, partitions=PARTITIONS, replicas=1)
         worker = stack.enter_context(_worker(topology, known, folder))
         board = Board(len(events))
+        url = f"http://127.0.0.1:{known.web_port}/"
+        console.print(f"the live page, while the year plays: {url}", highlight=False, soft_wrap=True)
         _play(board, events, checked, known, worker, seconds, console)
-    console.print()
-    click.echo(board.summary())
+        console.print()
+        click.echo(board.summary())
+        if stay:
+            _stay(url, worker, console)
     console.print(
         "\nwhere to look next: topologies/grocery/journey.yaml (the rules), `rumbo test topologies/grocery` (what they promise),\n"
         "`rumbo init my-product` (a topology of your own), docs/ (how it works)"
     )
+
+
+def _stay(url: str, check: Any, console: Console) -> None:
+    console.print(f"\nthe page stays at {url} until Ctrl-C", highlight=False, soft_wrap=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(1)
+            check()
 
 
 def _free_port() -> int:

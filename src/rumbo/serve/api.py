@@ -1,4 +1,4 @@
-"""The customer view over HTTP: `/v1/...`. It reads what the worker has, asks the owner for what it has not, and says no in problem documents.
+"""The customer view over HTTP: `/v1/...`, and the page that shows it. It reads what the worker has, asks the owner for what it has not, and says no in problem documents.
 
 Every request costs a few reads of one customer's rows, or a sum over stages: never a walk over customers.
 """
@@ -22,6 +22,7 @@ from rumbo.core.instant import isoformat
 from rumbo.core.tally import Tally, funnel
 from rumbo.local.view import profile_view
 from rumbo.observe.guard import ProblemError, asks
+from rumbo.serve import page
 from rumbo.serve.drawing import direction, drawing
 from rumbo.serve.model import (
     Decisions,
@@ -82,6 +83,7 @@ class Api:
             web.get("/v1/journeys/{journey}/moves", self.moves),
             web.get("/v1/status", self.status),
             web.get("/v1/share", self.share),
+            *page.routes(),
         )
 
     async def close(self) -> None:

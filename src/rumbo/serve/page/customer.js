@@ -1,0 +1,190 @@
+// One customer: where they stand, what is known, what is due, what happened with each decision and its why, and why something did not.
+
+import { ask, question } from "./ask.js";
+import { el, keyed, say } from "./dom.js";
+import { every } from "./every.js";
+import { because, count, decided, decimal, instant, label, shown } from "./words.js";
+
+const SECONDS = 3;
+
+/** Show one customer until the signal; `journeys` are the drawings, for the order of stages and the names of triggers. */
+export function show(root, id, journeys, signal, trouble) {
+  const parts = { journeys: el("div.stack"), known: known(), timeline: timeline(), silence: silence(id, journeys, signal) };
+  const title = el("h1.id", {}, id);
+  const since = el("p.note", {}, "Looking them up …");
+  const body = el("div.customer", { hidden: true }, el("div.stack", {}, parts.journeys, parts.known.root, parts.silence), parts.timeline.root);
+  root.replaceChildren(title, since, body);
+  const path = `/v1/customers/${encodeURIComponent(id)}`;
+  every(SECONDS, async () => {
+    const [found, told] = await Promise.all([ask(path, { signal }), ask(`${path}/timeline`, { signal })]);
+    body.hidden = false;
+    say(since, `${count(found.events)} interactions since ${instant(found.first_seen)}; read as of ${instant(found.as_of, true)} UTC.`);
+    keyed(parts.journeys, Object.entries(found.journeys), ([name]) => name, ([name]) => standing(name, journeys), (made, [, each]) => made.tell(each));
+    parts.known.tell(found);
+    parts.timeline.tell(told);
+  }, signal, (error) => {
+    if (error?.status !== 404 && error?.status !== 400) return trouble(error);
+    trouble(null);
+    body.hidden = true;
+    say(since, error.status === 404 ? "Nothing is known of this customer. Ids are exact: capitals and spaces count." : error.message);
+    return null;
+  });
+}
+
+/** Asked for nobody yet. */
+export function invite(root) {
+  root.replaceChildren(el("h1", {}, "Customer"), el("p.note", {}, "Look somebody up by the id that your events carry, or choose a name among the last actions on the map."));
+}
+
+function standing(name, journeys) {
+  const order = journeys.find((each) => each.journey === name)?.stages ?? [];
+  const way = el("ol.way", { "aria-label": "Stages" });
+  const note = el("p.note");
+  const scores = el("div.scores");
+  const segments = el("ul.tags", { "aria-label": "Segments" });
+  const root = el("section.card", { "aria-label": `Journey ${label(name)}` }, el("h2", {}, label(name)), way, note, scores, segments);
+  root.tell = (each) => {
+    const high = order.findIndex((stage) => stage.stage === each.high_water);
+    keyed(way, order.map((stage, at) => ({ ...stage, at })), (stage) => stage.stage, (stage) => el(stage.side ? "li.side" : "li", {}, el("span", {}, label(stage.stage)), " ", el("small")), (made, stage) => {
+      const here = stage.stage === each.stage;
+      made.classList.toggle("here", here);
+      made.classList.toggle("been", !stage.side && stage.at <= high);
+      here ? made.setAttribute("aria-current", "step") : made.removeAttribute("aria-current");
+      say(made.lastChild, here ? "now" : stage.stage === each.high_water ? "highest" : "");
+    });
+    say(note, [`In ${label(each.stage)} since ${instant(each.entered_at)}.`, each.set_since && `Set by somebody${each.set_until ? ` until ${instant(each.set_until)}` : ""}.`, each.held_until && `Held until ${instant(each.held_until)}: it went forth and back.`].filter(Boolean).join(" "));
+    const drawn = journeys.find((one) => one.journey === name)?.scores ?? [];
+    keyed(scores, Object.entries(each.scores), ([score]) => score, ([score]) => gauge(score, drawn.find((one) => one.score === score)), (made, [, score]) => made.tell(score));
+    keyed(segments, Object.entries(each.segments), ([segment]) => segment, ([segment]) => el("li", {}, label(segment), " ", el("small")), (made, [, at]) => say(made.lastChild, `since ${instant(at)}`));
+  };
+  return root;
+}
+
+/** A score against its bands. */
+function gauge(name, drawing) {
+  const bands = drawing?.bands ?? [];
+  const most = Math.max(...bands.map((each) => each.enter * 1.3), 1);
+  const fill = el("i");
+  const marks = bands.map((each) => {
+    const mark = el("b", { title: `${each.band} from ${each.enter}, left below ${each.leave}` }, el("small", {}, each.band));
+    mark.style.insetInlineStart = `${(each.enter / most) * 100}%`;
+    return mark;
+  });
+  const value = el("strong");
+  const from = el("ul.from");
+  const root = el("div.gauge", {}, el("h3", {}, label(name), " ", value), el("div.track", { "aria-hidden": true }, fill, marks), from);
+  root.tell = (score) => {
+    say(value, `${decimal(score.value)}${score.band ? ` · ${label(score.band)}` : ""}`);
+    fill.style.inlineSize = `${Math.min(Math.max(score.value / most, 0), 1) * 100}%`;
+    keyed(from, score.contributors, (each) => each.rule, (each) => el("li", {}, label(each.rule), " ", el("b")), (made, each) => say(made.lastChild, decimal(each.points_now)));
+  };
+  return root;
+}
+
+function known() {
+  const due = pairs("Due next");
+  const traits = pairs("Traits");
+  const last = pairs("Last seen");
+  const counters = pairs("Counted");
+  const more = pairs("More");
+  const root = el("section.card", { "aria-label": "Known" }, due.root, traits.root, last.root, counters.root, more.root);
+  const tell = (found) => {
+    due.tell(Object.entries(found.timers).map(([name, at]) => [name.replaceAll(":", " · "), instant(at, true)]));
+    traits.tell(Object.entries(found.traits).map(([name, value]) => [name, shown(value)]));
+    last.tell(Object.entries(found.last).map(([name, at]) => [name, instant(at)]));
+    counters.tell(Object.entries(found.counters).map(([name, number]) => [name, count(number)]));
+    more.tell(Object.entries(found.more ?? {}).map(([name, value]) => [name, shown(value)]));
+  };
+  return { root, tell };
+}
+
+function pairs(title) {
+  const body = el("dl.pairs");
+  const root = el("div", { hidden: true }, el("h3", {}, title), body);
+  const tell = (entries) => {
+    root.hidden = entries.length === 0;
+    keyed(body, entries, ([name]) => name, ([name]) => el("div", {}, el("dt", {}, label(name)), el("dd")), (made, [, text]) => say(made.lastChild, text));
+  };
+  return { root, tell };
+}
+
+function timeline() {
+  const list = el("ol.timeline");
+  const note = el("p.note");
+  const root = el("section.card", { "aria-labelledby": "timeline-title" }, el("h2", { id: "timeline-title" }, "Timeline"), note, list);
+  const tell = (told) => {
+    say(note, told.kept === 0 ? "This topology keeps no timeline: `journal: 50` in topology.yaml keeps the last fifty interactions." : told.entries.length ? `The last first; the last ${count(told.kept)} of each kind are kept.` : "Nothing happened yet since the timeline is kept.");
+    keyed(list, told.entries, (each) => `${each.at} ${each.id ?? ""} ${each.decisions[0]?.id ?? ""}`, happened);
+  };
+  return { root, tell };
+}
+
+function happened(entry) {
+  const where = entry.topic === null ? "a timer came due" : `${entry.topic} ${entry.partition}:${entry.offset}`;
+  return el(entry.name === null ? "li.time" : "li", {},
+    el("time", { datetime: entry.at }, instant(entry.at, true)),
+    el("strong", {}, entry.name ?? "Time passed", " ", el("small", { title: entry.id ?? null }, where)),
+    entry.decisions.length > 0 && el("ul", {}, entry.decisions.map(decision)),
+    entry.more > 0 && el("p.note", {}, `and ${count(entry.more)} more decisions that were not kept`));
+}
+
+function decision(event) {
+  const [kind, what, more] = decided(event);
+  const why = event.data?.because ?? {};
+  return el(`li.${kind}`, {}, el("details", {}, el("summary", {}, el("span.what", {}, what), " ", el("span.more", {}, more)), reason(why, event)));
+}
+
+/** The whole why: rule, events, each condition with what was seen, each gate. */
+function reason(why, event) {
+  const lines = [
+    ["rule", why.rule],
+    ["due", why.due && instant(why.due, true)],
+    ...(why.events ?? []).map((each) => ["came from", `${each.name}, ${instant(each.time, true)} (${each.topic} ${each.partition}:${each.offset})`]),
+    ["in short", because(why)],
+    ["id", event.id],
+  ].filter(([, text]) => text);
+  return el("div.reason", {},
+    el("dl.pairs", {}, lines.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
+    (why.conditions ?? []).length > 0 && el("ul.checks", { "aria-label": "Conditions" }, why.conditions.map((each) => check(each.holds, each.condition, Object.entries(each.saw ?? {}).map(([name, value]) => `${label(name)} ${shown(value)}`).join(", ")))),
+    (why.gates ?? []).length > 0 && el("ul.checks", { "aria-label": "Gates" }, why.gates.map((each) => check(each.passed, `gate ${label(each.gate)}`, each.detail))));
+}
+
+function check(holds, text, detail) {
+  const [kind, mark, word] = holds === true ? ["yes", "✓", "yes"] : holds === false ? ["no", "✕", "no"] : ["unknown", "?", "not known"];
+  return el(`li.${kind}`, {}, el("span.mark", { "aria-hidden": true }, mark), el("span.unseen", {}, `${word}: `), el("span", {}, text), detail ? el("small", {}, detail) : null);
+}
+
+function silence(id, journeys, signal) {
+  const choices = journeys.flatMap((journey) => journey.triggers.map((each) => [journey.journey, each.trigger]));
+  const said = el("div", { role: "status" });
+  if (!choices.length) return el("span");
+  const choose = el("select", { id: "trigger" }, choices.map(([journey, trigger], at) => el("option", { value: at }, journeys.length > 1 ? `${label(journey)}: ${label(trigger)}` : label(trigger))));
+  const submit = async (event) => {
+    event.preventDefault();
+    const [journey, trigger] = choices[Number(choose.value)];
+    try {
+      said.replaceChildren(answer(await question(`/v1/customers/${encodeURIComponent(id)}/why-not`, { trigger, journey })));
+    } catch (error) {
+      if (!signal.aborted) said.replaceChildren(el("p.note", {}, error.message));
+    }
+  };
+  return el("section.card", { "aria-labelledby": "silence-title" }, el("h2", { id: "silence-title" }, "Why not?"),
+    el("form.row", { submit }, el("label", { for: "trigger" }, "Trigger"), choose, el("button", { type: "submit" }, "Ask")), said);
+}
+
+function answer(said) {
+  const { called, guard, again, gates, differ } = said.why_not;
+  return el("div.reason", {},
+    el("p", {}, differ?.length ? "As things stand it does not act. What would have to differ:" : said.summary),
+    differ?.length ? el("ul.differ", {}, differ.map((each) => el("li", {}, each))) : null,
+    el("ul.checks", {}, tree(called), guard ? tree(guard) : null, tree(again), (gates ?? []).map((each) => check(each.passed, `gate ${label(each.gate)}`, each.detail))),
+    el("p.note", {}, `As of ${instant(said.as_of, true)} UTC, in ${label(said.stage)}${said.last_acted ? `; last acted ${instant(said.last_acted)}` : ""}.`));
+}
+
+/** A branch of an explanation, with its parts. */
+function tree(branch) {
+  const saw = Object.entries(branch.saw ?? {}).map(([name, value]) => `${label(name)} ${shown(value)}`).join(", ");
+  const made = check(branch.holds, branch.condition, saw);
+  if (branch.parts?.length) made.append(el("ul.checks", {}, branch.parts.map(tree)));
+  return made;
+}
