@@ -15,10 +15,11 @@ from rumbo.core import tally as counts
 from rumbo.core.decision import Decision
 from rumbo.core.interaction import Interaction
 from rumbo.core.outputs import StageChanged
-from rumbo.core.profile import DUE_BYTES, Profile
+from rumbo.core.profile import DUE_BYTES
 from rumbo.core.tally import Tally
 from rumbo.engine.journal import Journal
 from rumbo.engine.store import Store
+from rumbo.engine.touched import Touched
 from rumbo.output import Encoder
 from rumbo.serve.live import Live
 
@@ -77,7 +78,7 @@ class Notes:
         if self._journal is not None:
             self._journal.decided(decisions)
 
-    def rows(self, touched: dict[str, tuple[Profile, bytes]]) -> list[Row]:
+    def rows(self, touched: Touched) -> list[Row]:
         """What is written with this commit."""
         rows: list[Row] = []
         moves = [each for each in self._decisions if type(each.data) is StageChanged]
@@ -95,7 +96,7 @@ class Notes:
         self._live.committed(self._interactions, self._decisions)
         self._interactions, self._decisions = 0, []
 
-    def _count(self, moves: list[Decision], touched: dict[str, tuple[Profile, bytes]]) -> None:
+    def _count(self, moves: list[Decision], touched: Touched) -> None:
         """Count the moves; for those who may never have been so high before, look at what is stored of them."""
         tally = self.tally
         risen = dict.fromkeys(each.customer for each in moves if tally.moved(each))
@@ -104,7 +105,7 @@ class Notes:
         stored = self._store.get_many([b"p" + customer.encode() for customer in risen])
         for customer, value in zip(risen, stored, strict=True):
             before: dict[str, Any] = _marked(value[DUE_BYTES:]).journeys if value is not None else {}
-            for journey, state in touched[customer][0].journeys.items():
+            for journey, state in _marked(touched.value(customer)[DUE_BYTES:]).journeys.items():
                 was = before.get(journey)
                 tally.raised(journey, (was and was.high_water) or self._firsts.get(journey, ""), state.high_water)
 

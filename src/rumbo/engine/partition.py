@@ -19,7 +19,6 @@ from aiokafka.partitioner import murmur2
 from rumbo.core.decision import Decision
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.interaction import Interaction
-from rumbo.core.profile import DUE_BYTES, Profile, stored
 from rumbo.core.program import Program
 from rumbo.engine import position as record
 from rumbo.engine.clock import event_clock, live_clock
@@ -28,6 +27,7 @@ from rumbo.engine.notes import Notes
 from rumbo.engine.position import Position
 from rumbo.engine.rejects import REJECTS_WATCHED, check_rejects
 from rumbo.engine.store import POSITION_KEY, Store
+from rumbo.engine.touched import Touched
 from rumbo.engine.transaction import Committed, PartitionProducer, Row
 from rumbo.errors import InternalError
 from rumbo.intake import Clock, Figures, Reader, Reject, Said, dead_letter, read_control
@@ -43,9 +43,9 @@ HEARTBEAT: Final = 30.0
 LOOK: Final = 0.05
 """Seconds between two looks of a quiet partition at the wall's clock."""
 READ_AT_ONCE: Final = 1_000
-STEP_AT_ONCE: Final = 300
 """Records between two looks of the event loop at everything else: some 10 ms of work."""
-_NO_TIMER: Final = bytes(DUE_BYTES)
+STEP_AT_ONCE: Final = 64
+"""Records that are read, stepped and encoded before the next ones are looked at: what they make stays in the processor's cache."""
 Groups = dict[tuple[str, int], list[Row]]
 """(topic, partition) -> what a transaction writes there."""
 _NO_HEADERS: Final[list[tuple[str, bytes]]] = []
@@ -101,7 +101,7 @@ class PartitionWorker:
         self.broker_time: Instant = 0
         self._written_at = self._looked_at = 0.0
         self._recent: deque[bool] = deque(maxlen=REJECTS_WATCHED)
-        self._touched: dict[str, tuple[Profile, bytes]] = {}
+        self._touched = Touched(store, stage.program, self._meet)
         firsts = {journey.id: journey.first for journey in stage.topology.journeys}
         self.notes = Notes(store, stage.live, stage.encoder, stage.topology.journal, firsts)
         self._owed = True
@@ -147,49 +147,47 @@ class PartitionWorker:
     # Stepping ---------------------------------------------------------------------------------------------------------
 
     async def _step(self, topic: str, records: Sequence[Any], groups: Groups) -> None:
-        """Read, load each customer once, step each interaction in order; now and then let the rest of the process breathe."""
-        read, recent = self.stage.readers[topic], self._recent
+        """Some records at a time: read, load each customer once, step each interaction in order; then let the process breathe."""
+        source, figures, program = self.position.sources[topic], self.position.figures, self.stage.program
+        passed, latest = 0, source.clock
+        for begin in range(0, len(records), STEP_AT_ONCE):
+            await sleep(0)
+            program.reads(figures)  # meanwhile other partitions had their turn
+            interactions = self._read(topic, records[begin : begin + STEP_AT_ONCE], groups)
+            passed += len(interactions)
+            profiles, advance = self._touched.open({each.customer for each in interactions}), program.advance
+            decisions: list[Decision] = []
+            for each in interactions:
+                made = advance(profiles[each.customer], each)
+                if made:
+                    decisions += made
+                latest = max(latest, each.at)
+            self._touched.close()
+            self._encode(decisions, groups)
+            self.notes.heard(interactions)
+        source.clock = latest
+        self.stage.metrics.processed(topic, len(records), passed, program.stats)
+
+    def _read(self, topic: str, records: Sequence[Any], groups: Groups) -> list[Interaction]:
+        """The interactions in these records; what is none goes to the dead letters."""
+        read, recent, flags = self.stage.readers[topic], self._recent, self.stage.metrics.coerced
         interactions: list[Interaction] = []
-        for number, each in enumerate(records):
-            if not number % READ_AT_ONCE:
-                await sleep(0)
+        for each in records:
             found = read(each)
             if type(found) is Interaction:
                 interactions.append(found)
                 recent.append(False)
+                if found.flags:
+                    flags(found.flags)
             elif type(found) is Reject:
                 self._reject(each, found, groups)
                 recent.append(True)
-        self._load({each.customer for each in interactions})
-        touched, advance = self._touched, self.stage.program.advance
-        decisions: list[Decision] = []
-        latest = self.position.sources[topic].clock
-        flags = self.stage.metrics.coerced
-        for number, each in enumerate(interactions):
-            if not number % STEP_AT_ONCE:
-                await sleep(0)
-                self.stage.program.reads(self.position.figures)  # meanwhile other partitions had their turn
-            made = advance(touched[each.customer][0], each)
-            if made:
-                decisions += made
-            latest = max(latest, each.at)
-            if each.flags:
-                flags(each.flags)
-        self.position.sources[topic].clock = latest
-        self._encode(decisions, groups)
-        self.notes.heard(interactions)
-        self.stage.metrics.processed(topic, len(records), len(interactions), self.stage.program.stats)
+        return interactions
 
-    def _load(self, customers: set[str]) -> None:
-        names = [name for name in customers if name not in self._touched]
-        load = self.stage.program.load
-        for name, value in zip(names, self.store.get_many([b"p" + name.encode() for name in names]), strict=True):
-            if value is None:
-                self._place(name)
-                self._touched[name] = (load(name, None), _NO_TIMER)
-                self.notes.met(1)
-            else:
-                self._touched[name] = (load(name, value[DUE_BYTES:]), value[:DUE_BYTES])
+    def _meet(self, customer: str) -> None:
+        """Somebody is here for the first time."""
+        self._place(customer)
+        self.notes.met(1)
 
     def _place(self, customer: str) -> None:
         """A customer met for the first time must belong here by murmur2, or the customer's events meet in two places."""
@@ -242,8 +240,9 @@ class PartitionWorker:
                 case Figures(of=figures):
                     self.position.figures.update(figures)
                 case Said(event=event, journey=journey, order=order):
-                    self._load({event.customer})
-                    decisions += program.instruct(self._touched[event.customer][0], event, journey, order)
+                    profile = self._touched.open({event.customer})[event.customer]
+                    decisions += program.instruct(profile, event, journey, order)
+                    self._touched.close()
                 case Reject(reason=reason):
                     self.stage.metrics.ignored(each.topic, reason)
         self._encode(decisions, groups)
@@ -286,12 +285,13 @@ class PartitionWorker:
         fired = False
         while due := self.store.due(self.position.clock, TIMERS):
             customers = dict.fromkeys(customer.decode() for _, customer in due)
-            self._load(set(customers))
+            profiles = self._touched.open(set(customers))
             upto = due[-1][0] if len(due) == TIMERS else self.position.clock
             decisions: list[Decision] = []
             self.stage.program.reads(self.position.figures)
             for customer in customers:
-                decisions += self.stage.program.fire(self._touched[customer][0], upto)
+                decisions += self.stage.program.fire(profiles[customer], upto)
+            self._touched.close()
             groups: Groups = {}
             self._encode(decisions, groups)
             await self._commit(groups, None)
@@ -309,13 +309,7 @@ class PartitionWorker:
 
     async def _commit(self, groups: Groups, consumed: tuple[str, int, int] | None) -> None:
         """One transaction, then one write of the store."""
-        rows: list[tuple[bytes, bytes | None]] = []
-        moves: list[tuple[bytes, bytes, bytes]] = []
-        for name, (profile, old) in self._touched.items():
-            customer, value = name.encode(), stored(profile)
-            rows.append((b"p" + customer, value))
-            if value[:DUE_BYTES] != old:
-                moves.append((old, value[:DUE_BYTES], customer))
+        rows, moves = self._touched.rows(), self._touched.moves()
         rows.append((POSITION_KEY, record.dump(self.position)))
         rows += self.notes.rows(self._touched)
         stage, number = self.stage, self.number
@@ -327,7 +321,7 @@ class PartitionWorker:
         self.store.write(rows, moves, committed.next_offsets[stage.changelog, number])
         stage.failpoints.reached("before_ack")
         self.notes.committed()
-        self._touched = {}
+        self._touched.forget()
         self.done = self._reached()
 
     def _reached(self) -> dict[str, int]:
