@@ -2,12 +2,13 @@
 PYTHON ?= $(firstword $(foreach name,python3.12 python3.11 python3.13 python3,$(if $(shell $(name) -c 'import sys; print(1 if (3,11) <= sys.version_info[:2] <= (3,13) else "")' 2>/dev/null),$(name))))
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := benchmarks/.venv/.ready
 
 JOBS ?= 3
 SEEDS ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format schemas bench chaos simulate-faults mutants lock clean
+.PHONY: help env demo test check format schemas bench bench-full chaos simulate-faults mutants lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,8 +43,17 @@ schemas: env ## write schemas/ and docs/metrics.md from the types
 	@$(BIN)/rumbo schema --write schemas
 	@$(BIN)/python -m rumbo.observe.catalogue > docs/metrics.md
 
-bench: env ## the benchmark job against plain Faust, in a few minutes
-	@$(BIN)/python -m benchmarks.runner
+bench: env $(PEERS) ## the benchmark job on every engine, the short form: ratios in some minutes; goes on where it was interrupted
+	@benchmarks/.venv/bin/python -m benchmarks.runner short
+
+bench-full: env $(PEERS) ## the long form: more rounds, skewed customers, latency, memory, recovery, scale-out; resumable
+	@benchmarks/.venv/bin/python -m benchmarks.runner full
+
+$(PEERS): benchmarks/requirements.txt
+	@test -x benchmarks/.venv/bin/python || $(PYTHON) -m venv benchmarks/.venv
+	@echo "making the environment of the peers in benchmarks/.venv (once)"
+	@benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $(PEERS)
 
 chaos: env ## the fault catalogue on a real Kafka, resumable; rewrites tests/chaos/RESULTS.md and the README's table
 	@$(BIN)/python -m tests.chaos
@@ -59,4 +69,4 @@ lock: ## pin every dependency with its hashes (needs uv)
 		--no-header --no-annotate pyproject.toml -o requirements.lock
 
 clean: ## remove what the targets made
-	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv benchmarks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

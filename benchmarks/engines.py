@@ -1,0 +1,134 @@
+"""The engines: how each is started, where it writes, how far it says that it is. What each does is in its own file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.compare import from_cloudevent
+from benchmarks.reference import Output
+from benchmarks.topics import KINDS, Kafka
+
+ROOT = Path(__file__).parents[1]
+PEERS = ROOT / "benchmarks" / ".venv" / "bin" / "python"
+RUMBO = ROOT / ".venv" / "bin" / "python"
+OUTPUTS = ("scores", "transitions", "actions")
+
+
+class Run(NamedTuple):
+    """One run of an engine: its name is the group's, and the prefix of its topics."""
+
+    kafka: Kafka
+    name: str
+    folder: Path
+    topic: str
+    session_ms: int = 30_000
+    commit_ms: int = 1_000
+    triggers: int = 10
+
+    @property
+    def outputs(self) -> list[str]:
+        """Topics of what was decided."""
+        return [f"{self.name}.{each}" for each in OUTPUTS]
+
+    @property
+    def dead(self) -> str:
+        """The topic of what could not be read."""
+        return f"{self.name}.dlq"
+
+
+class Started(NamedTuple):
+    """What starts a worker."""
+
+    command: list[str]
+    env: dict[str, str]
+
+
+class Engine(NamedTuple):
+    """One engine of the table."""
+
+    key: str
+    name: str
+    guarantee: str
+    prepare: Callable[[Run], None]
+    start: Callable[[Run, int], Started]
+    """By the run and the number of the worker."""
+    read: Callable[[Run], tuple[list[Output], int]]
+    tells: bool = True
+    """Whether it commits offsets to its group; else its progress is read off its outputs."""
+    share: float = 1.0
+    """The part of the input that it is given in the short form: the slow ones would take all the time."""
+
+
+def _topics(run: Run) -> None:
+    run.kafka.create([*run.outputs, run.dead])
+
+
+def _written(run: Run) -> tuple[list[Output], int]:
+    made = []
+    for message in run.kafka.read(run.outputs):
+        said = json.loads(message.value())
+        made.append(Output(KINDS[message.topic().rsplit(".", 1)[1]], said["customer"], said["message"], said["what"], said.get("score")))
+    return made, sum(1 for _ in run.kafka.read([run.dead]))
+
+
+def _env(run: Run, number: int) -> dict[str, str]:
+    return {
+        "BROKER": run.kafka.boot, "RUN": run.name, "STATE": str(run.folder / f"state-{number}"), "INPUT": run.topic, "PYTHONPATH": str(ROOT),
+        "SESSION_MS": str(run.session_ms), "COMMIT_MS": str(run.commit_ms),
+    }  # fmt: skip
+
+
+def _python(module: str, interpreter: Path = PEERS, *arguments: str, **more: str) -> Callable[[Run, int], Started]:
+    return lambda run, number: Started([str(interpreter), "-m", module, *arguments], {**_env(run, number), **more})
+
+
+def _topology(run: Run) -> None:
+    """Rumbo's: the benchmark topology with the names of this run, and with triggers that no event can match where they are asked for."""
+    folder = run.folder / "topology"
+    shutil.copytree(ROOT / "topologies" / "benchmark", folder)
+    text = (folder / "topology.yaml").read_text().replace("topology: benchmark", f"topology: {run.name}").replace("benchmark-input", run.topic)
+    names = ("transitions", "scores", "actions", "suppressed", "corrections", "progress", "control", "events")
+    (folder / "topology.yaml").write_text(f"{text}\noutputs: {{{', '.join(f'{each}: {run.name}.{each}' for each in names)}}}\n")
+    more = [
+        f"  - {{id: other_{number}, event: Other {number}, where: \"event.properties.value >= {number}\", cooldown: 1h, "
+        "action: {kind: crm, task: other}, policy: service}\n"
+        for number in range(run.triggers - 10)
+    ]
+    with (folder / "journey.yaml").open("a") as journey:
+        journey.writelines(more)
+    command = [str(RUMBO), "-m", "rumbo.cli", "topics", str(folder), "--create", "--partitions", "4", "--broker", run.kafka.boot]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    (run.folder / "dead-before").write_text(str(sum(1 for _ in run.kafka.read([f"{run.topic}.dlq"]))))
+
+
+def _rumbo(run: Run, number: int) -> Started:
+    command = [
+        str(RUMBO), "-m", "rumbo.cli", "run", str(run.folder / "topology"), "--broker", run.kafka.boot,
+        "--state-dir", str(run.folder / f"state-{number}"), "--web-port", "0",
+    ]  # fmt: skip
+    return Started(command, {"RUMBO__SESSION_TIMEOUT": str(run.session_ms / 1000)})
+
+
+def _decided(run: Run) -> tuple[list[Output], int]:
+    made = [each for each in (from_cloudevent(message.value()) for message in run.kafka.read(run.outputs)) if each is not None]
+    before = int((run.folder / "dead-before").read_text())
+    return made, sum(1 for _ in run.kafka.read([f"{run.topic}.dlq"])) - before
+
+
+ENGINES = {
+    each.key: each
+    for each in (
+        Engine("faust", "plain Faust 0.15.3", "at least once, with holes", _topics, _python("benchmarks.plain_faust", RUMBO, "worker", "--without-web"), _written, share=0.1),
+        Engine("quix", "Quix Streams 3.28.1", "at least once", _topics, _python("benchmarks.quix_streams"), _written),
+        Engine("quix_tuned", "Quix Streams 3.28.1, tuned by hand", "at least once", _topics, _python("benchmarks.quix_tuned"), _written),
+        Engine("rumbo", "Rumbo", "exactly once", _topology, _rumbo, _decided),
+        Engine("bound", "bare bound (a dict)", "none: no durability", _topics, _python("benchmarks.bare_bound"), _written),
+    )
+}
