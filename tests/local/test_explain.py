@@ -37,6 +37,8 @@ triggers:
   - {id: on_threshold, threshold: {score: s, rises_to: 6}, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_fall, threshold: {score: s, falls_below: 2}, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_date, date: {trait: renewal, before: 3d}, action: {kind: m, purpose: p, expires_after: 1d}}
+  - {id: on_anomaly, anomaly: {of: A, per: 6h, change: rise, warm_up: 4}, action: {kind: m, purpose: p, expires_after: 1d}}
+  - {id: on_drop, anomaly: {of: A, per: 1d, deviations: 0.5, warm_up: 2}, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_inactivity, inactivity: {of: any, for: 2d}, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_silence, absence: {of: B, for: 2d, since: {stage: two}}, action: {kind: m, purpose: p, expires_after: 1d}}
 """
@@ -166,6 +168,9 @@ def asked(topology, trigger, day, *events, customer="u"):
         ("on_threshold", 0, [(0, "A", 0)], ["s must be at least 6, not 3"]),
         ("on_threshold", 2, [(0, "A", 0), (0.25, "A", 0), (0.5, "A", 0)], ["s must have been below 6 before"]),
         ("on_fall", 0, [(0, "A", 0)], ["s must be below 2, not 3"]),
+        ("on_anomaly", 0, [(0, "A", 0)], ["4 whole periods must have passed, not 0"]),
+        ("on_anomaly", 9, [(0, "A", 0), (9, "A", 0)], ["more than 3 in a period of 6h, not 1"]),
+        ("on_drop", 1, [(1, "B", 0)], ["A must have happened: nothing is usual yet"]),
         ("on_date", 0, [(0, "A", 0)], ["the customer must have a trait renewal"]),
         ("on_inactivity", 1, [(0, "A", 0)], ["the silence must last until 2026-01-03T00:00:00Z"]),
         ("on_silence", 0, [(0, "A", 0)], ["it must be counting: it begins with stage two entered"]),

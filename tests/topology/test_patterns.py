@@ -63,6 +63,13 @@ def test_thresholds_and_dates(tmp_path):
     assert on(tmp_path, "date: {trait: x}") == d.OnDate("x")
 
 
+def test_anomalies(tmp_path):
+    assert on(tmp_path, "anomaly: {of: A}") == d.Anomaly(named("A"))
+    assert on(tmp_path, "anomaly: {of: A, per: 7d, change: rise, deviations: 2.5, warm_up: 4}") == d.Anomaly(
+        named("A"), 7 * DAY, "rise", 2.5, 98 * DAY, 4
+    )
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -86,6 +93,11 @@ def test_thresholds_and_dates(tmp_path):
         ("date: {trait: x, at: 25:00}", "'25:00' is no time of day"),
         ("date: {trait: x, every: month}", "one of: year, once"),
         ("date: {trait: x, every: year, before: 400d}", "at most 366d"),
+        ("anomaly: {change: drop}", "`of` is missing"),
+        ("anomaly: {of: A, per: 1m}", "less than an hour"),
+        ("anomaly: {of: A, half_life: 1h}", "shorter than `per`"),
+        ("anomaly: {of: A, deviations: -1}", "more than 0"),
+        ("anomaly: {of: A, change: both}", "one of: drop, rise"),
         ("inactivity: {of: A}", "needs `of` and `for`"),
     ],
 )

@@ -34,6 +34,7 @@ class DateMachine(TriggerMachine):
         if not isinstance(on, OnDate):
             raise TypeError(f"trigger {trigger.id} is no date")
         self._on, self.timer = on, f"date:{journey}:{trigger.id}"
+        self._kept = f"date:{trigger.id}"
         self._read, self.zone = words.trait(on.trait), words.zone()
         self._traits = frozenset({on.trait, *TRAITS})
 
@@ -53,14 +54,14 @@ class DateMachine(TriggerMachine):
 
     def _arm(self, turn: Turn, after: Instant) -> None:
         due = self.next_due(turn, after)
-        if due is None or turn.state.followed.get(self.id) == [due]:
+        if due is None or turn.state.followed.get(self._kept) == [due]:
             turn.profile.timers.pop(self.timer, None)
         else:
             turn.profile.timers[self.timer] = due
 
     def due(self, turn: Turn) -> bool:
         """The day has come."""
-        turn.state.followed[self.id] = [turn.at]
+        turn.state.followed[self._kept] = [turn.at]
         turn.called.append(self)
         if self._on.yearly:
             self._arm(turn, turn.at + 1)

@@ -308,7 +308,19 @@ class OnDate(_Data, frozen=True, tag="date"):
     yearly: bool = False
 
 
-On: TypeAlias = OnEvent | OnCondition | OnStage | OnBand | OnSegment | Absence | Sequence | Threshold | OnDate
+class Anomaly(_Data, frozen=True, tag="anomaly"):
+    """Far fewer (`drop`) or far more (`rise`) such interactions in a period than is usual for this customer (`core.anomaly`)."""
+
+    of: EventTest
+    per: Duration = DAY
+    change: Literal["drop", "rise"] = "drop"
+    deviations: float = 3.0
+    half_life: Duration = 14 * DAY
+    warm_up: int = 14
+    """Whole periods before anything is compared."""
+
+
+On: TypeAlias = OnEvent | OnCondition | OnStage | OnBand | OnSegment | Absence | Sequence | Threshold | OnDate | Anomaly
 
 
 class Choice(_Data, frozen=True, tag="choice"):

@@ -70,7 +70,7 @@ class JourneyState(msgspec.Struct, array_like=True):
     matches: dict[str, list[list[Any]]] = {}
     """Sequence triggers: the partial matches, [key, first, last, event id of each step so far], in order of arrival."""
     followed: dict[str, list[Any]] = {}
-    """What triggers that follow a figure or a date remember of it, by trigger (`core.threshold`, `core.date`)."""
+    """What triggers that follow a figure or a date remember of it, by kind and trigger (`core.threshold`, `core.date`, `core.anomaly`)."""
 
 
 class Profile(msgspec.Struct, array_like=True):

@@ -94,7 +94,9 @@ class SequenceMachine(TriggerMachine):
         return None if value is None or is_unknown(value) else str(value)[:KEY_LENGTH]
 
     def _follow(self, partial: Partial, event: Interaction, turn: Turn) -> Partial | None:
-        """The partial match after this interaction; None where it has ended."""
+        """The partial match after this interaction; None where it has ended, or is of a longer sequence of another version."""
+        if len(partial) - _HEAD >= len(self.steps):
+            return None
         if event.at <= partial[2] or event.at > partial[1] + self._within:
             return partial
         step = self.steps[len(partial) - _HEAD]

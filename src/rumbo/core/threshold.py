@@ -25,6 +25,7 @@ class ThresholdMachine(TriggerMachine):
         if not isinstance(on, Threshold):
             raise TypeError(f"trigger {trigger.id} is no threshold")
         self._on, self.timer = on, f"threshold:{journey.id}:{trigger.id}"
+        self._kept = f"threshold:{trigger.id}"
         self._of_score = on.of == "score"
         self._next: NextChange = words.changes(on.name, on.limit) if self._of_score else never
         self._read = words.value(on.name) if self._of_score else words.trait(on.name)
@@ -37,7 +38,7 @@ class ThresholdMachine(TriggerMachine):
 
     def side_before(self, state: JourneyState) -> bool | None:
         """Whether it was at least the limit when last looked at; None where it is not known."""
-        found = state.followed.get(self.id)
+        found = state.followed.get(self._kept)
         if found is not None:
             return bool(found[0])
         return self._on.limit <= 0 if self._of_score else None
@@ -59,7 +60,7 @@ class ThresholdMachine(TriggerMachine):
             return
         side, before = value >= self._on.limit, self.side_before(turn.state)
         if side is not before:
-            turn.state.followed[self.id] = [side]
+            turn.state.followed[self._kept] = [side]
             if before is not None and side is (self._on.direction == "up"):
                 turn.called.append(self)
         if self._of_score:

@@ -135,6 +135,8 @@ class _Drawer:
                     self._test(since, name)
             case d.Sequence():
                 return self._sequence(on, name)
+            case d.Anomaly(of=of):
+                self._test(of, name)
             case d.Threshold(of="trait", name=trait):
                 self._field(("traits", trait), "number", _Rule(name))
             case d.OnDate(trait=trait):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from rumbo.core.anomaly import AnomalyMachine
 from rumbo.core.condition import Vocabulary
 from rumbo.core.date import DateMachine
-from rumbo.core.definition import Absence, Journey, OnDate, Sequence, Threshold, Trigger
+from rumbo.core.definition import Absence, Anomaly, Journey, OnDate, Sequence, Threshold, Trigger
 from rumbo.core.scope import Turn
 from rumbo.core.sequence import SequenceMachine
 from rumbo.core.threshold import ThresholdMachine
@@ -42,5 +43,7 @@ def trigger_machine(journey: Journey, trigger: Trigger, order: int, words: Vocab
             return ThresholdMachine(journey, trigger, order, words)
         case OnDate():
             return DateMachine(journey.id, trigger, order, words)
+        case Anomaly():
+            return AnomalyMachine(journey.id, trigger, order, words)
         case _:
             return TriggerMachine(trigger, order, words)

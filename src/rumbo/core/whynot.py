@@ -14,6 +14,7 @@ from rumbo.core.condition import compile_condition, describe
 from rumbo.core.decision import GateAnswer
 from rumbo.core.definition import (
     Absence,
+    Anomaly,
     Condition,
     EventTest,
     On,
@@ -30,7 +31,7 @@ from rumbo.core.instant import format_duration, isoformat
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.scope import Scope
 from rumbo.core.trigger import TriggerMachine
-from rumbo.core.whynot_patterns import date, sequence, threshold
+from rumbo.core.whynot_patterns import anomaly, date, sequence, threshold
 
 Last = Callable[[EventTest], dict[str, Any]]
 """What is known of the last interaction of these names: `{"last": when, "id": …}`, or nothing."""
@@ -82,6 +83,8 @@ def calls(on: On, trigger: str, sight: Sight, before: Profile, last: Last) -> Br
             return threshold(on, trigger, sight, before)
         case OnDate():
             return date(on, trigger, sight)
+        case Anomaly():
+            return anomaly(on, trigger, sight, before)
         case _:
             return _other(on, trigger, sight.scope.state)
 

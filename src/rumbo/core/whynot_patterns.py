@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import Counter
 
 from rumbo.core import profile as record
+from rumbo.core.anomaly import AnomalyMachine, anomaly_text, margin
+from rumbo.core.condition import describe
 from rumbo.core.date import DateMachine, date_text
-from rumbo.core.definition import OnDate, Sequence, Threshold, Trigger
+from rumbo.core.definition import Anomaly, OnDate, Sequence, Threshold, Trigger
 from rumbo.core.explain import Branch, Sight
-from rumbo.core.instant import isoformat
+from rumbo.core.instant import format_duration, isoformat
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.scope import Turn
 from rumbo.core.sequence import SequenceMachine, ends_at, furthest, sequence_text, step_text
@@ -27,7 +29,7 @@ def sequence(on: Sequence, trigger: str, sight: Sight, before: Profile) -> Branc
     partial = furthest(sight.scope.state.matches.get(trigger, []))
     ids, first, last = partial if partial is not None else ([], 0, 0)
     parts = [Branch(step_text(step), holds=True, saw={"id": came}) for step, came in zip(on.steps, ids, strict=False)]
-    step = step_text(on.steps[len(ids)])
+    step = step_text(on.steps[min(len(ids), len(on.steps) - 1)])
     if partial is None:
         needs = f"{step} must come first" + ("" if len(on.steps) < 2 else f", then {step_text(on.steps[1])}")  # noqa: PLR2004  there is a second
     else:
@@ -94,4 +96,36 @@ def date(on: OnDate, trigger: str, sight: Sight) -> Branch:
         due == scope.now,
         {**seen, "due": isoformat(due)},
         "" if due == scope.now else f"it is due at {isoformat(due)}",
+    )
+
+
+def anomaly(on: Anomaly, trigger: str, sight: Sight, before: Profile) -> Branch:
+    """The count of the period and what is usual. Where it was called here, the input is taken in again on a copy."""
+    machine, text = AnomalyMachine(sight.journey.id, _definition(trigger, sight), 0, sight.words), anomaly_text(on)
+    turn = _again(sight, before)
+    (machine.hear if turn.event is not None else machine.due)(turn)
+    for count, mean, off in turn.matched.get(trigger, []):
+        return Branch(text, holds=True, saw={"count": count, "usual": round(mean, 4), "margin": round(off, 4)})
+    state = machine.kept(sight.scope)
+    if state is None:
+        return Branch(text, holds=False, needs=f"{describe(on.of)} must have happened: nothing is usual yet")
+    off = margin(state[2], state[3], on.deviations)
+    seen = {"count": state[1], "usual": round(state[2], 4), "margin": round(off, 4), "periods": max(state[4], 0)}
+    if state[4] < on.warm_up:
+        return Branch(
+            text, holds=False, saw=seen, needs=f"{on.warm_up} whole periods must have passed, not {max(state[4], 0)}"
+        )
+    if state[5]:
+        return Branch(
+            text,
+            holds=False,
+            saw=seen,
+            needs="it must have been usual in between: it is called once while the rate stays odd",
+        )
+    side, limit = ("fewer than", state[2] - off) if on.change == "drop" else ("more than", state[2] + off)
+    return Branch(
+        text,
+        holds=False,
+        saw=seen,
+        needs=f"{side} {round(limit, 4):g} in a period of {format_duration(on.per)}, not {state[1]}",
     )

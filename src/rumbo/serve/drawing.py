@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import assert_never
 
 from rumbo.core import definition as d
+from rumbo.core.anomaly import anomaly_text
 from rumbo.core.date import date_text
 from rumbo.core.instant import format_duration
 from rumbo.core.outputs import Direction
@@ -147,6 +148,8 @@ def _on(on: d.On) -> str:
             return threshold_text(on)
         case d.OnDate():
             return date_text(on)
+        case d.Anomaly():
+            return anomaly_text(on)
         case _:
             assert_never(on)
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from rumbo.core.definition import Absence, EventTest, On, OnDate, Sequence, SequenceStep, Threshold
-from rumbo.core.instant import DAY
+from rumbo.core.definition import Absence, Anomaly, EventTest, On, OnDate, Sequence, SequenceStep, Threshold
+from rumbo.core.instant import DAY, HOUR
 from rumbo.core.sequence import STEPS
 from rumbo.topology.fields import Fields
 from rumbo.topology.words import Words, event_test
@@ -129,6 +129,26 @@ def date(node: Yaml, where: str, words: Words) -> OnDate | None:
     return OnDate(trait, after - before, _time(fields, where, words), yearly) if trait else None
 
 
+def anomaly(node: Yaml, where: str, words: Words) -> Anomaly | None:
+    """`{of: X, per: 1d, change: drop or rise, deviations: 3, half_life: 14d, warm_up: 14}`."""
+    fields = Fields(node, where, ("of", "per", "change", "deviations", "half_life", "warm_up"), words.notes)
+    of, per = fields.node("of"), fields.length("per", DAY) or DAY
+    if of is None:
+        words.notes.error(node.line, f"{where}: `of` is missing", "for example {of: Report Exported, change: drop}")
+        return None
+    half_life, deviations = fields.length("half_life", 14 * per) or 14 * per, fields.number("deviations", 3.0)
+    if per < HOUR:
+        words.notes.error(
+            fields.at("per"), f"{where}: `per` is less than an hour", "each active customer has a timer a period"
+        )
+    if half_life < per:
+        words.notes.error(fields.at("half_life"), f"{where}: `half_life` is shorter than `per`", "as a rule 14 periods")
+    if deviations is not None and deviations <= 0:
+        words.notes.error(fields.at("deviations"), f"{where}: `deviations` must be more than 0", "as a rule 3")
+    change, warm_up = fields.choice("change", ("drop", "rise"), "drop"), fields.whole("warm_up", 14, most=1000)
+    return Anomaly(event_test(of, f"{where}.of", words), per, change, deviations or 3.0, half_life, warm_up)  # type: ignore[arg-type]  # one of the choices
+
+
 def _time(fields: Fields, where: str, words: Words) -> int | None:
     """A time of day in seconds."""
     text = fields.text("at")
@@ -147,5 +167,6 @@ PATTERNS: Final[dict[str, Callable[[Yaml, str, Words], On | None]]] = {
     "sequence": sequence,
     "threshold": threshold,
     "date": date,
+    "anomaly": anomaly,
 }
 """Each form, and who reads it."""

@@ -25,19 +25,7 @@ from rumbo.topology.problem import meant
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml, plain
 
-FORMS = (
-    "event",
-    "when",
-    "absence",
-    "inactivity",
-    "sequence",
-    "threshold",
-    "date",
-    "entered",
-    "left",
-    "score",
-    "segment",
-)
+FORMS = ("event", "when", "absence", *PATTERNS, "entered", "left", "score", "segment")
 _TRIGGER = ("id", *FORMS, "where", "only_if", "action", "cooldown", "again", "mode", "policy")
 _ACTION = ("kind", "channel", "purpose", "expires_after", "priority")
 _POLICY = ("purpose", "cooldown", "expires_after", "priority")
