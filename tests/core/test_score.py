@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rumbo.core.decay import add, decayed
 from rumbo.core.definition import Band, EventTest, Group, Points, Score
 from rumbo.core.instant import DAY, MINUTE
 from rumbo.core.profile import ScoreState
-from rumbo.core.score import ScoreMachine, add, crossing, decayed
+from rumbo.core.score import ScoreMachine, crossing
 
 H = 14 * DAY
 awards = st.lists(st.tuples(st.floats(0.1, 100), st.integers(0, 200 * DAY)), min_size=1, max_size=30)

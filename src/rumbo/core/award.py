@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rumbo.core.condition import Compiled
+from rumbo.core.decay import Fading, add
 from rumbo.core.definition import Points
 from rumbo.core.instant import Duration
 from rumbo.core.profile import SEEN_CAP, ScoreState
 from rumbo.core.scope import Read, Scope
-from rumbo.core.score import add
 
 
 class Award(NamedTuple):
@@ -23,6 +23,7 @@ class Award(NamedTuple):
     points: Callable[[Scope], float | None]
     key: Read | None
     """The value of `once_per`."""
+    fading: Fading
 
 
 Give = Callable[[ScoreState, Scope], float]
@@ -33,7 +34,13 @@ def giver(award: Award) -> Give:
     """One rule as a function; a rule of fixed points without conditions is the quick one."""
     rule = award.rule
     plain = award.where is None and award.when is None and not rule.once and award.key is None and rule.at_most is None
-    if plain and isinstance(rule.points, int | float) and rule.points and rule.half_life is not None:
+    if (
+        plain
+        and isinstance(rule.points, int | float)
+        and rule.points
+        and rule.half_life is not None
+        and rule.decay is None
+    ):
         return _decaying(award.lane, rule.key, float(rule.points), rule.half_life)
     return _asking(award)
 
@@ -80,14 +87,14 @@ def _asking(award: Award) -> Give:
         at = event.at
         lane = state.lanes.get(award.lane)
         if lane is None:
-            state.lanes[award.lane] = [points, at]
+            state.lanes[award.lane] = award.fading.begin(points, at)
         else:
-            add(lane, points, at, rule.half_life)
+            award.fading.add(lane, points, at)
         own = state.rules.get(rule.key)
         if own is None:
             state.rules[rule.key] = [points, at, event.id]
         else:
-            add(own, points, at, rule.half_life)
+            add(own, points, at, None if rule.decay is not None else rule.half_life)
             own[2] = event.id
         return points
 

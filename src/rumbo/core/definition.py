@@ -113,10 +113,39 @@ class AtMost(_Data, frozen=True):
     within: Duration
 
 
+class Steps(_Data, frozen=True, tag="steps"):
+    """Points lose worth in steps: after n = floor(age / every), max(0, 1 - rate n) or, geometric, (1 - rate)^n of them is left.
+
+    A window of a length is one step that takes all.
+    """
+
+    rate: float
+    every: Duration
+    geometric: bool = False
+
+
+class IdleStep(_Data, frozen=True):
+    """After so long without an award: the points times `multiply`, or no more than `set`."""
+
+    idle: Duration
+    multiply: float | None = None
+    set: float | None = None
+
+
+class Idling(_Data, frozen=True, tag="idling"):
+    """Points keep their worth until their group (or rule) has had no award for a while; steps from the shortest on."""
+
+    steps: tuple[IdleStep, ...]
+
+
+Decay: TypeAlias = Steps | Idling
+
+
 class Points(_Data, frozen=True):
     """One rule of a score. `key` is stable across versions (the author's `id`, else made from the rule's own text).
 
-    `points` is a number or an expression over the interaction that gives one. `half_life` None is no decay.
+    `points` is a number or an expression over the interaction that gives one. `decay` None is exponential by `half_life`, and
+    without that none.
     """
 
     key: str
@@ -128,6 +157,7 @@ class Points(_Data, frozen=True):
     once: bool = False
     once_per: str | None = None
     at_most: AtMost | None = None
+    decay: Decay | None = None
 
 
 class Group(_Data, frozen=True):

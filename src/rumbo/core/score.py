@@ -8,9 +8,10 @@ Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009). It decides bands; what 
 from __future__ import annotations
 
 from math import ceil, inf, log2
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from rumbo.core.definition import Points, Score
+from rumbo.core.decay import Fading, decayed, fading
+from rumbo.core.definition import Idling, Points, Score, Steps
 from rumbo.core.instant import DAY, MINUTE, Duration, Instant
 from rumbo.core.outputs import Contributor
 from rumbo.core.profile import ScoreState
@@ -18,27 +19,6 @@ from rumbo.core.profile import ScoreState
 HORIZON: Final = 3650 * DAY
 """A crossing later than this is not looked for."""
 CONTRIBUTORS: Final = 5
-
-
-def decayed(value: float, anchor: Instant, now: Instant, half_life: Duration | None) -> float:
-    """An accumulator read at `now`: v * 2^(-(now - a)/H); undecayed where there is no half-life."""
-    if half_life is None or now == anchor:
-        return value
-    return value * float(2.0 ** ((anchor - now) / half_life))
-
-
-def add(lane: list[float | int], points: float, at: Instant, half_life: Duration | None) -> None:
-    """Award points at `at`, in any order of arrival. The anchor is the latest instant seen."""
-    value, anchor = lane[0], lane[1]
-    if half_life is None:
-        lane[0] = value + points
-        if at > anchor:
-            lane[1] = at
-    elif at >= anchor:
-        lane[0] = value * 2.0 ** ((anchor - at) / half_life) + points
-        lane[1] = at
-    else:
-        lane[0] = value + points * 2.0 ** ((at - anchor) / half_life)
 
 
 def crossing(value: float, anchor: Instant, threshold: float, half_life: Duration) -> Instant:
@@ -52,11 +32,20 @@ class Lane(NamedTuple):
     name: str
     group: str
     half_life: Duration | None
+    fading: Fading
+    exact: bool
+    """Whether the instant of a crossing has a formula."""
 
 
 def lane_name(rule: Points) -> str:
-    """Rules of one group and one half-life share an accumulator."""
-    return f"{rule.group}/{rule.half_life}"
+    """Rules of one group and one decay share an accumulator; in steps, where it is not small, each rule has its own."""
+    match rule.decay:
+        case Steps(rate=rate, every=every, geometric=geometric):
+            return f"{rule.group}/{'x' if geometric else '-'}{rate:g}/{every}/{rule.key}"
+        case Idling(steps=steps):
+            return f"{rule.group}/idle{steps[0].idle}"
+        case None:
+            return f"{rule.group}/{rule.half_life}"
 
 
 class ScoreMachine:
@@ -66,11 +55,14 @@ class ScoreMachine:
         self.score, self.name, self.bands = score, score.name, score.bands
         self.enter = tuple(band.enter for band in score.bands)
         self.leave = tuple(band.leave for band in score.bands)
-        self.lanes = {lane_name(rule): Lane(lane_name(rule), rule.group, rule.half_life) for rule in score.rules}
-        self._half_lives = {rule.key: rule.half_life for rule in score.rules}
+        self.lanes = {lane_name(rule): _lane(rule) for rule in score.rules}
+        self._rules = {rule.key: rule for rule in score.rules}
         self._limits = {group.name: (group.floor, group.cap) for group in score.groups}
         self._floor, self._cap = score.floor, score.cap
-        plain = len(self.lanes) == 1 and all(group.cap is None and group.floor is None for group in score.groups)
+        self._pace = min((pace for rule in score.rules if (pace := _paces(rule))), default=0)
+        plain = [lane.exact for lane in self.lanes.values()] == [True] and all(
+            group.cap is None and group.floor is None for group in score.groups
+        )
         self._single = next(iter(self.lanes.values())) if plain else None
         self._lane = self._single.name if self._single is not None else ""
         self.stays = tuple(
@@ -98,7 +90,7 @@ class ScoreMachine:
         for name, lane in self.lanes.items():
             found = state.lanes.get(name)
             if found is not None:
-                value = decayed(found[0], found[1], now, lane.half_life)
+                value = lane.fading.read(found, now)
                 groups[lane.group] = groups.get(lane.group, 0.0) + value
         return sum(_clamp(value, *self._limits.get(group, (None, None))) for group, value in groups.items())
 
@@ -129,11 +121,13 @@ class ScoreMachine:
         if lane is not None:
             found = state.lanes[lane.name]
             return 0 if lane.half_life is None else max(crossing(found[0], found[1], threshold, lane.half_life), now)
-        return self._search(state, now, threshold)
+        return self._search(state, now, threshold, below=True)
 
     def changes_at(self, state: ScoreState, now: Instant, limit: float) -> Instant:
         """The first instant at which time alone has taken the score to the other side of a limit; 0 for never."""
-        if self.value(state, now) < limit or limit <= (self._floor or 0.0):
+        if self.value(state, now) < limit:
+            return 0 if self._falling(state) else self._search(state, now, limit, below=False)
+        if self._floor is not None and limit <= self._floor:
             return 0
         due, step = self.falls_below(state, now, limit), 1
         while (
@@ -145,45 +139,84 @@ class ScoreMachine:
     def _alone(self, state: ScoreState, now: Instant, total: float) -> Lane | None:
         """The one lane that makes the total, if no cap binds."""
         used = [lane for name, lane in self.lanes.items() if name in state.lanes and state.lanes[name][0]]
-        if len(used) != 1:
+        if len(used) != 1 or not used[0].exact:
             return None
         found = state.lanes[used[0].name]
         return used[0] if decayed(found[0], found[1], now, used[0].half_life) == total else None
 
-    def _search(self, state: ScoreState, now: Instant, threshold: float) -> Instant:
-        """First instant below the threshold: exact to the microsecond on a falling total.
+    def _search(self, state: ScoreState, now: Instant, threshold: float, *, below: bool) -> Instant:
+        """First instant on that side of the threshold: exact to the microsecond on a falling total.
 
-        Negative points that decay make a total that is not monotone; then a dip shorter than the scan's step may be missed.
+        Negative points that decay make a total that is not monotone; then a dip (or a peak) shorter than the scan's step may be missed.
         """
-        shortest = min((lane.half_life for lane in self.lanes.values() if lane.half_life), default=0)
-        if not shortest:
+        if not self._pace:
             return 0
-        step, low = max(shortest // 8, MINUTE), now
+        falls = self._falling(state)
+        step, low = max(self._pace // 8, MINUTE), now
         high = low + step
-        while self.value(state, high) >= threshold:
+        while (self.value(state, high) < threshold) is not below:
             low, high = high, high + step
-            step *= 2 if self._falling(state) else 1
+            step *= 2 if falls else 1
             if high - now > HORIZON:
                 return 0
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if self.value(state, middle) >= threshold else (low, middle)
+            low, high = (low, middle) if (self.value(state, middle) < threshold) is below else (middle, high)
         return high
 
     def _falling(self, state: ScoreState) -> bool:
-        return all(lane[0] >= 0 for lane in state.lanes.values())
+        return all(lane.fading.falling(state.lanes[name]) for name, lane in self.lanes.items() if name in state.lanes)
 
     def contributors(self, state: ScoreState, now: Instant) -> tuple[Contributor, ...]:
         """The rules that make the score now, the largest first."""
-        rules = (
-            (key, decayed(own[0], own[1], now, self._half_lives.get(key)), own[2]) for key, own in state.rules.items()
-        )
+        shares = self._idle_shares(state, now)
+        rules = ((key, self._worth(state, key, own, now, shares), own[2]) for key, own in state.rules.items())
         best = sorted(rules, key=lambda each: (-abs(each[1]), each[0]))[:CONTRIBUTORS]
         return tuple(Contributor(key, round(points, 4), (event,)) for key, points, event in best)
+
+    def _worth(self, state: ScoreState, key: str, own: list[Any], now: Instant, shares: dict[str, float]) -> float:
+        """What is left of one rule's points."""
+        rule = self._rules.get(key)
+        if rule is None or rule.decay is None:
+            return decayed(own[0], own[1], now, rule.half_life if rule is not None else None)
+        name = lane_name(rule)
+        if isinstance(rule.decay, Idling):
+            return float(own[0]) * shares.get(name, 0.0)
+        lane = state.lanes.get(name)
+        return self.lanes[name].fading.read(lane, now) if lane is not None else 0.0
+
+    def _idle_shares(self, state: ScoreState, now: Instant) -> dict[str, float]:
+        """Of each group that idles, how much of all that its rules ever gave is left: every rule of it has lost alike."""
+        given: dict[str, float] = {}
+        for key, own in state.rules.items():
+            rule = self._rules.get(key)
+            if rule is not None and isinstance(rule.decay, Idling):
+                given[lane_name(rule)] = given.get(lane_name(rule), 0.0) + own[0]
+        lanes = ((name, state.lanes.get(name), total) for name, total in given.items())
+        return {
+            name: self.lanes[name].fading.read(lane, now) / total
+            for name, lane, total in lanes
+            if lane is not None and total
+        }
 
     def band_name(self, index: int) -> str | None:
         """The name of a band by its index; None below all."""
         return self.bands[index].name if index >= 0 else None
+
+
+def _lane(rule: Points) -> Lane:
+    return Lane(lane_name(rule), rule.group, rule.half_life, fading(rule), rule.decay is None)
+
+
+def _paces(rule: Points) -> Duration:
+    """How fast one rule's points can change; 0 for never."""
+    match rule.decay:
+        case Steps(every=every):
+            return every
+        case Idling(steps=steps):
+            return min(step.idle for step in steps)
+        case None:
+            return rule.half_life or 0
 
 
 def _clamp(value: float, low: float | None, high: float | None) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rumbo.core.award import Award, Give, giver
 from rumbo.core.condition import Vocabulary, compile_condition
+from rumbo.core.decay import fading
 from rumbo.core.definition import Journey, OnBand, Points
 from rumbo.core.identity import Identity
 from rumbo.core.instant import isoformat
@@ -146,7 +147,7 @@ def _award(rule: Points, words: Vocabulary) -> Award:
     where = words.expression(rule.events.where) if rule.events.where is not None else None
     when = compile_condition(rule.when, words) if rule.when is not None else None
     key = words.expression(rule.once_per) if rule.once_per is not None else None
-    return Award(rule, lane_name(rule), where, when, _points(rule.points, words), key)
+    return Award(rule, lane_name(rule), where, when, _points(rule.points, words), key, fading(rule))
 
 
 def _points(points: float | str, words: Vocabulary) -> Callable[[Scope], float | None]:

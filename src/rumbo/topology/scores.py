@@ -6,16 +6,19 @@ from hashlib import blake2b
 from itertools import pairwise
 
 from rumbo.core.definition import AtMost, Band, EventTest, Group, Points, Score
-from rumbo.core.instant import DAY, Duration
+from rumbo.core.instant import DAY
 from rumbo.core.profile import SEEN_CAP
 from rumbo.topology.conditions import condition
+from rumbo.topology.decay import Fading, fading
 from rumbo.topology.fields import Fields
 from rumbo.topology.words import Words, event_fields
 from rumbo.topology.yaml import Yaml, plain
 
 HALF_LIFE = 14 * DAY
-_POINTS = ("id", "event", "where", "when", "group", "points", "half_life", "once", "once_per", "at_most")
-_SCORE = ("cap", "floor", "half_life", "groups", "points", "bands", "min_delta")
+_WORTH = frozenset({"points", "event", "group", "half_life", "decay"})
+"""What says how much, not to whom."""
+_POINTS = ("id", "event", "where", "when", "group", "points", "half_life", "decay", "once", "once_per", "at_most")
+_SCORE = ("cap", "floor", "half_life", "decay", "groups", "points", "bands", "min_delta")
 
 
 def bands_of(node: Yaml, name: str, words: Words) -> tuple[Band, ...]:
@@ -57,11 +60,11 @@ def score(name: str, node: Yaml, bands: tuple[Band, ...], words: Words) -> Score
     """One score."""
     where = f"scores.{name}"
     fields = Fields(node, where, _SCORE, words.notes)
-    inherited = _half_life(fields, HALF_LIFE)
-    groups: dict[str, tuple[Group, Duration | None]] = {}
+    inherited = fading(fields, Fading(HALF_LIFE), words)
+    groups: dict[str, tuple[Group, Fading]] = {}
     for group, given in fields.mapping("groups").items():
-        inner = Fields(given, f"{where}.groups.{group}", ("cap", "floor", "half_life"), words.notes)
-        groups[group] = (Group(group, inner.number("cap"), inner.number("floor")), _half_life(inner, inherited))
+        inner = Fields(given, f"{where}.groups.{group}", ("cap", "floor", "half_life", "decay"), words.notes)
+        groups[group] = (Group(group, inner.number("cap"), inner.number("floor")), fading(inner, inherited, words))
     rules = [
         _points(item, f"{where}.points[{at}]", groups, inherited, words)
         for at, item in enumerate(fields.items("points"))
@@ -75,12 +78,6 @@ def score(name: str, node: Yaml, bands: tuple[Band, ...], words: Words) -> Score
     )  # fmt: skip
 
 
-def _half_life(fields: Fields, inherited: Duration | None) -> Duration | None:
-    """`half_life`, inherited where it is absent; `none` is no decay."""
-    found = fields.node("half_life")
-    return None if found is not None and found.value == "none" else fields.length("half_life", inherited)
-
-
 def _unique(rules: list[Points], where: str, node: Yaml, words: Words) -> None:
     seen: set[str] = set()
     for rule in rules:
@@ -89,15 +86,13 @@ def _unique(rules: list[Points], where: str, node: Yaml, words: Words) -> None:
         seen.add(rule.key)
 
 
-def _points(
-    node: Yaml, where: str, groups: dict[str, tuple[Group, Duration | None]], inherited: Duration | None, words: Words
-) -> Points:
+def _points(node: Yaml, where: str, groups: dict[str, tuple[Group, Fading]], inherited: Fading, words: Words) -> Points:
     fields = Fields(node, where, _POINTS, words.notes)
     events = event_fields(fields, where, words)
     group = fields.text("group") or ""
     if group and group not in groups:
         words.notes.unknown(fields.at("group"), f"{where}: group", group, groups)
-    half_life = _half_life(fields, groups[group][1] if group in groups else inherited)
+    way = fading(fields, groups[group][1] if group in groups else inherited, words)
     when, once_per = fields.node("when"), fields.text("once_per")
     if once_per is not None:
         words.expression(once_per, fields.at("once_per"), where, wants="dyn", event_only=True)
@@ -106,11 +101,12 @@ def _points(
         events=events,
         points=_worth(fields, where, words),
         group=group,
-        half_life=half_life,
+        half_life=way.half_life,
         when=condition(when, where, words) if when is not None else None,
         once=fields.flag("once", default=False),
         once_per=once_per,
         at_most=_at_most(fields, where, words),
+        decay=way.decay,
     )
 
 
@@ -138,6 +134,6 @@ def _at_most(fields: Fields, where: str, words: Words) -> AtMost | None:
 
 def rule_key(events: EventTest, node: Yaml) -> str:
     """A name for a rule that has no `id`: its event and, where it says more, a fingerprint of what decides whom it awards."""
-    said = {key: value for key, value in plain(node).items() if key not in {"points", "event", "group", "half_life"}}
+    said = {key: value for key, value in plain(node).items() if key not in _WORTH}
     mark = blake2b(repr(sorted(said.items())).encode(), digest_size=3).hexdigest() if said else ""
     return f"{events.label}#{mark}" if mark else events.label
