@@ -112,10 +112,11 @@ class Browser:
             if each["impact"] in {"serious", "critical"}
         ]
 
-    def picture(self, path: Path):
-        """The whole page as a PNG."""
-        size = self._cdp("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 3000), "scale": 1}
+    def picture(self, path: Path, *, whole=True):
+        """The page as a PNG: all of it, or what is seen without scrolling."""
+        size = self._cdp("Page.getLayoutMetrics")["cssContentSize" if whole else "cssLayoutViewport"]
+        width, height = (size["width"], size["height"]) if whole else (size["clientWidth"], size["clientHeight"])
+        clip = {"x": 0, "y": 0, "width": width, "height": min(height, 3000), "scale": 1}
         taken = self._cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(taken["data"]))
 

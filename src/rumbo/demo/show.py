@@ -43,6 +43,7 @@ _DIE_WITH_PARENT = 1
 
 def show(topology: Path, households: int | None, seconds: float, *, stay: bool = False) -> None:
     """Play the year in about so many seconds; with *stay* the page is served afterwards, until Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended either way, it leaves nothing behind
     console = Console(stderr=True)
     console.print("reading the year (once, a few seconds) …")
     events = list(history(households))
@@ -152,6 +153,12 @@ def _worker(topology: Path, known: Settings, folder: Path) -> Iterator[Any]:
             )
 
     try:
+        until = time.monotonic() + WAIT_SECONDS
+        while not _answers(known.web_port):
+            check()
+            if time.monotonic() > until:
+                raise InternalError(f"the worker does not start: {log.read_text(errors='replace')[-800:]}")
+            time.sleep(0.05)
         yield check
     finally:
         _end(child)

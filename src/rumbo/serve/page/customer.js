@@ -140,7 +140,7 @@ function reason(why, event) {
     ["rule", why.rule],
     ["due", why.due && instant(why.due, true)],
     ...(why.events ?? []).map((each) => ["came from", `${each.name}, ${instant(each.time, true)} (${each.topic} ${each.partition}:${each.offset})`]),
-    ["in short", because(why)],
+    ["seen", why.conditions?.length || why.events?.length ? "" : because(why)],
     ["id", event.id],
   ].filter(([, text]) => text);
   return el("div.reason", {},
