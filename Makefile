@@ -67,6 +67,8 @@ mutants: env ## plant each known fault in the engine and see it caught
 lock: ## pin every dependency with its hashes (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --extra build --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --constraint requirements.lock pyproject.toml -o requirements-run.lock
 
 clean: ## remove what the targets made
 	@rm -rf .venv benchmarks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,12 +18,27 @@ settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 NO_KAFKA = "no Kafka: "
+DEAR = ("demo/test_year.py", "broker/test_rights.py")
+"""Files whose tests share a year that was played, or a broker of their own."""
 NO_TOOL = "not installed here: "
 
 
 def pytest_collection_modifyitems(items):
     """Quick tests first."""
     items.sort(key=lambda item: "broker" in item.keywords)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `--dist loadgroup` the tests of a file that shares something dear stay in one process (pytest 9.2 no longer reads xdist's marks)."""
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByFile(LoadGroupScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if file.endswith(DEAR) else nodeid
+
+    return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")

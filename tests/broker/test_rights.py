@@ -22,7 +22,7 @@ from tests.broker.bench import PARTITIONS, ROOT, Bench
 from tests.broker.cluster import available
 from tests.broker.secure import secure_cluster
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("secure")]
+pytestmark = pytest.mark.broker
 EVENTS = 400
 WORKER = "User:worker"
 PASSWORDS = {"admin": "correct horse", "worker": "battery staple"}

@@ -14,8 +14,6 @@ from rumbo.local import Local
 from rumbo.topology import load
 from tests.demo import brute_force
 
-pytestmark = pytest.mark.xdist_group("year")  # one process plays the year, for all of these
-
 
 @pytest.fixture(scope="module")
 def year():
