@@ -3,6 +3,7 @@ PYTHON ?= $(firstword $(foreach name,python3.12 python3.11 python3.13 python3,$(
 BIN := .venv/bin
 READY := .venv/.ready
 PEERS := benchmarks/.venv/.ready
+STREAMS := benchmarks/kafka_streams/target/shop-1.jar
 
 JOBS ?= 3
 SEEDS ?= 100000
@@ -43,10 +44,10 @@ schemas: env ## write schemas/ and docs/metrics.md from the types
 	@$(BIN)/rumbo schema --write schemas
 	@$(BIN)/python -m rumbo.observe.catalogue > docs/metrics.md
 
-bench: env $(PEERS) ## the benchmark job on every engine, the short form: ratios in some minutes; goes on where it was interrupted
+bench: env $(PEERS) $(STREAMS) ## the benchmark job on every engine, the short form: ratios in some minutes; goes on where it was interrupted
 	@benchmarks/.venv/bin/python -m benchmarks.runner short
 
-bench-full: env $(PEERS) ## the long form: more rounds, skewed customers, latency, memory, recovery, scale-out; resumable
+bench-full: env $(PEERS) $(STREAMS) ## the long form: more rounds, skewed customers, latency, memory, recovery, scale-out; resumable
 	@benchmarks/.venv/bin/python -m benchmarks.runner full
 
 $(PEERS): benchmarks/requirements.txt
@@ -54,6 +55,10 @@ $(PEERS): benchmarks/requirements.txt
 	@echo "making the environment of the peers in benchmarks/.venv (once)"
 	@benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $(PEERS)
+
+$(STREAMS): benchmarks/kafka_streams/pom.xml $(wildcard benchmarks/kafka_streams/src/main/java/shop/*.java)
+	@echo "compiling the job for Kafka Streams (Maven)"
+	@mvn -q -B -f benchmarks/kafka_streams package
 
 chaos: env ## the fault catalogue on a real Kafka, resumable; rewrites tests/chaos/RESULTS.md and the README's table
 	@$(BIN)/python -m tests.chaos
@@ -71,4 +76,4 @@ lock: ## pin every dependency with its hashes (needs uv)
 		--no-header --no-annotate --constraint requirements.lock pyproject.toml -o requirements-run.lock
 
 clean: ## remove what the targets made
-	@rm -rf .venv benchmarks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv benchmarks/.venv benchmarks/kafka_streams/target build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,6 +16,7 @@ from benchmarks.topics import KINDS, Kafka
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / "benchmarks" / ".venv" / "bin" / "python"
 RUMBO = ROOT / ".venv" / "bin" / "python"
+JAVA = ROOT / "benchmarks" / "kafka_streams" / "target"
 OUTPUTS = ("scores", "transitions", "actions")
 
 
@@ -87,6 +88,13 @@ def _python(module: str, interpreter: Path = PEERS, *arguments: str, **more: str
     return lambda run, number: Started([str(interpreter), "-m", module, *arguments], {**_env(run, number), **more})
 
 
+def _streams(guarantee: str) -> Callable[[Run, int], Started]:
+    """Kafka Streams: one thread; a heap of 1 GiB, the collector that Java chooses for one core (serial)."""
+    jars = f"{JAVA / 'shop-1.jar'}:{JAVA / 'lib'}/*"
+    command = ["java", "-Xmx1g", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", jars, "shop.Shop"]
+    return lambda run, number: Started(command, {**_env(run, number), "GUARANTEE": guarantee})
+
+
 def _topology(run: Run) -> None:
     """Rumbo's: the benchmark topology with the names of this run, and with triggers that no event can match where they are asked for."""
     folder = run.folder / "topology"
@@ -127,8 +135,11 @@ ENGINES = {
     for each in (
         Engine("faust", "plain Faust 0.15.3", "at least once, with holes", _topics, _python("benchmarks.plain_faust", RUMBO, "worker", "--without-web"), _written, share=0.1),
         Engine("quix", "Quix Streams 3.28.1", "at least once", _topics, _python("benchmarks.quix_streams"), _written),
+        Engine("bytewax", "Bytewax 0.21.1", "SQLite snapshots, at least once", _topics, _python("benchmarks.bytewax_flow"), _written, tells=False),
         Engine("quix_tuned", "Quix Streams 3.28.1, tuned by hand", "at least once", _topics, _python("benchmarks.quix_tuned"), _written),
         Engine("rumbo", "Rumbo", "exactly once", _topology, _rumbo, _decided),
+        Engine("streams_eos", "Kafka Streams 4.1.1", "exactly once (v2)", _topics, _streams("exactly_once_v2"), _written),
+        Engine("streams_alo", "Kafka Streams 4.1.1", "at least once", _topics, _streams("at_least_once"), _written),
         Engine("bound", "bare bound (a dict)", "none: no durability", _topics, _python("benchmarks.bare_bound"), _written),
     )
 }

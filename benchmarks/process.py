@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -34,7 +35,7 @@ class Worker:
         with log.open("ab") as file:
             self.process = subprocess.Popen(
                 ["taskset", "-c", engine_cores(workers), *command], env={**os.environ, **env}, stdout=file, stderr=file,
-                stdin=subprocess.DEVNULL, start_new_session=True,
+                stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent,
             )  # fmt: skip
 
     def cpu(self) -> float:
@@ -70,6 +71,10 @@ class Worker:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _tree(pid: int) -> Iterator[int]:
