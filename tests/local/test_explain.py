@@ -26,7 +26,9 @@ version: "1.0"
 define: {busy: {event: A, at_least: 2, within: 3d}}
 scores: {s: {half_life: 5d, points: [{event: A, points: 3}], bands: [{low: {enter: 5, leave: 3}}]}}
 stages: [one, {two: {when: busy}}, {three: {when: {all: [busy, {event: B}]}, back_to: {stage: one, when: {idle: A, for: 4d}}}}, {gone: {side: true, when: {idle: A, for: 8d}, until: {event: A}}}]
+segments: {lively: {event: A, at_least: 2, within: 1d}}
 triggers:
+  - {id: on_segment, segment: {entered: lively}, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_event, event: A, where: "event.properties.n >= 2 && !(event.properties.n == 3)", only_if: {stage: [two, three]}, cooldown: 1d, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_condition, when: {any: [busy, {where: "event.name == 'B'"}]}, action: {kind: m, purpose: p, expires_after: 1d}}
   - {id: on_stage, entered: two, again: once, action: {kind: m, purpose: p, expires_after: 1d}}
@@ -43,6 +45,7 @@ triggers:
   - {id: on_silence, absence: {of: B, for: 2d, since: {stage: two}}, action: {kind: m, purpose: p, expires_after: 1d}}
 """
 TRIGGERS = (
+    "on_segment",
     "on_event",
     "on_condition",
     "on_stage",
@@ -153,6 +156,8 @@ def asked(topology, trigger, day, *events, customer="u"):
 @pytest.mark.parametrize(
     ("trigger", "day", "events", "differ"),
     [
+        ("on_segment", 0, [(0, "A", 1)], ["segment lively must be entered at that instant: 1 more A within 1d"]),
+        ("on_segment", 0.75, [(0, "A", 1), (0.25, "A", 1), (0.75, "A", 1)], ["the customer must not have been in lively before"]),
         ("on_event", 0, [(0, "A", 1)], ["`event.properties.n >= 2` must hold", "stage two or three, not one"]),
         ("on_event", 1, [(0, "A", 2), (1, "A", 3)], ["this must not hold: event.properties.n == 3"]),
         ("on_event", 2, [(0, "B", 2)], ["A where event.properties.n >= 2 && !(event.properties.n == 3) must come", "stage two or three, not one"]),
@@ -194,6 +199,29 @@ def test_an_event_that_the_customer_never_sent_is_named_with_the_last_one(topolo
 def test_a_trigger_that_is_not_defined_is_told_with_the_nearest():
     with pytest.raises(LookupError, match="did you mean 'hero_image'"):
         explain_silence(load("topologies/saas"), "u", "hero_imag", END, list)
+
+
+def test_a_customer_without_a_score_is_told_so():
+    """Disqualified: no limit is met, and the reason is named."""
+    leads = load("topologies/leads")
+    traits = {
+        "type": "identify",
+        "userId": "u",
+        "messageId": "i",
+        "timestamp": isoformat(START),
+        "traits": {"email": "a@x.edu"},
+    }
+    demo = {
+        "type": "track",
+        "event": "Demo Requested",
+        "userId": "u",
+        "messageId": "d",
+        "timestamp": isoformat(START + 1),
+    }
+    history = [Record(offset=at, value=msgspec.json.encode(each)) for at, each in enumerate((traits, demo))]
+    found = explain_silence(leads, "u", "mql", START + HOUR, lambda: history)
+    assert found.why_not is not None
+    assert "engagement must be reported: the customer is disqualified" in repr(found.why_not)
 
 
 def test_a_decision_that_the_history_does_not_hold_is_none(topology):

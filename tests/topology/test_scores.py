@@ -50,3 +50,96 @@ def test_ways_of_decay_are_inherited_from_the_group_and_the_score(tmp_path):
 )
 def test_each_mistake_has_its_cure(tmp_path, decay, said):
     assert said in problems(tmp_path, f"{{points: [{{event: A, points: 1, decay: {decay}}}]}}")
+
+
+def test_who_they_are_and_what_takes_it_back(tmp_path):
+    """Traits with grades, disqualification, resets."""
+    made = journey_of(
+        tmp_path,
+        """
+scores:
+  fit:
+    traits: [{where: traits.seats >= 50, points: 20, otherwise: -10}, {id: here, where: "traits.country == 'ES'", points: 5}]
+    grades: [{C: -10}, {B: 5}, {A: 20}]
+  engagement:
+    groups: {g: {cap: 3}}
+    points: [{event: A, points: 1, group: g}]
+    disqualify: [{when: {event: Spam}, reason: spam}]
+    resets: [{event: Lost, multiply: 0.5}, {when: {score: fit, at_least: B}, set: 0, group: g}]
+""",
+    )
+    fit, engagement = made.scores
+    assert [(each.where, each.points, each.otherwise) for each in fit.traits] == [
+        ("traits.seats >= 50", 20.0, -10.0),
+        ("traits.country == 'ES'", 5.0, 0.0),
+    ]
+    assert fit.traits[1].key == "here"
+    assert (fit.grades, fit.floor) == (True, None)
+    assert [(band.name, band.enter, band.leave) for band in fit.bands] == [("C", -10, -10), ("B", 5, 5), ("A", 20, 20)]
+    assert engagement.disqualify == (d.Disqualify(d.Happened(d.EventTest(("spam",), None, "Spam")), "spam"),)
+    assert engagement.resets == (
+        d.Reset(d.EventTest(("lost",), None, "Lost"), None, 0.5),
+        d.Reset(None, d.InBand("fit", "B"), set=0.0, group="g"),
+    )
+
+
+MATRIX = """
+scores:
+  e: {points: [{event: A, points: 1}], bands: [{warm: {enter: 1}}, {hot: {enter: 2}}]}
+  f: {traits: [{where: traits.x, points: 1}], grades: [{B: 0}, {A: 1}]}
+"""
+
+
+def test_a_matrix_is_segments(tmp_path):
+    made = journey_of(tmp_path, MATRIX + "matrix: {rows: f, columns: e, cells: {top: A/hot, low: [B/none, B/warm]}}\n")
+    top, low = made.segments
+    assert (top.name, low.name) == ("top", "low")
+    assert top.when == d.AnyOf((d.All((d.InBand("f", "A"), d.InBand("e", "hot"))),))
+    b = d.All((d.InBand("f", "B"), d.Not(d.InBand("f", "A"))))
+    warm = d.All((d.InBand("e", "warm"), d.Not(d.InBand("e", "hot"))))
+    assert low.when == d.AnyOf((d.All((b, d.Not(d.InBand("e", "warm")))), d.All((b, warm))))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("matrix: {rows: f, columns: e}", "`cells` is missing"),
+        ("matrix: {rows: g, columns: e, cells: {x: A/hot}}", "score with bands 'g' is not defined"),
+        ("matrix: {rows: f, columns: e, cells: {x: A}}", "'A' is no cell"),
+        ("matrix: {rows: f, columns: e, cells: {x: A/cold}}", "band of e 'cold' is not defined"),
+        (
+            "matrix: {rows: f, columns: e, cells: {x: A/hot}}\nsegments: {x: {event: A}}",
+            "a segment is called 'x' already",
+        ),
+    ],
+)
+def test_a_matrix_that_cannot_be_meant(tmp_path, body, said):
+    found = loaded(tmp_path, f'journey: j\nversion: "1.0"\n{MATRIX}{body}\n')
+    assert said in "\n".join(str(each) for each in found.problems)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("{bands: [{low: {enter: 1}}]}", "no `points` and no `traits`"),
+        ("{points: [{event: A, points: 1}], traits: [{where: traits.x, points: 1}]}", "make two scores"),
+        ("{traits: [{where: event.name == 'x', points: 1}]}", "event"),
+        ("{traits: [{where: traits.x}]}", "`points` is missing"),
+        ("{traits: [{points: 1}]}", "`where` is missing"),
+        ("{traits: [{where: traits.x, points: 1}], grades: [B: 3, A: 1]}", "grade 'A' is not above 'B'"),
+        ("{traits: [{where: traits.x, points: 1}], grades: [B]}", "each is one name and its least value"),
+        ("{traits: [{where: traits.x, points: 1}], grades: [B: 1], bands: []}", "both `bands` and `grades`"),
+        ("{points: [{event: A, points: 1}], disqualify: [{reason: x}]}", "`when` is missing"),
+        ("{points: [{event: A, points: 1}], disqualify: [{when: {event: B}}]}", "`reason` is missing"),
+        ("{points: [{event: A, points: 1}], resets: [{multiply: 0.5}]}", "nothing calls it"),
+        ("{points: [{event: A, points: 1}], resets: [{event: B}]}", "needs one of `multiply` and `set`"),
+        ("{points: [{event: A, points: 1}], resets: [{event: B, multiply: 2}]}", "from 0 to 1"),
+        ("{points: [{event: A, points: 1}], resets: [{event: B, set: 0, group: g}]}", "group 'g' is not defined"),
+        (
+            "{points: [{event: A, points: 1}], resets: [{when: {event: B}, where: event.properties.x, set: 0}]}",
+            "`where` goes with `event`",
+        ),
+    ],
+)
+def test_who_they_are_that_cannot_be_meant(tmp_path, body, said):
+    assert said in problems(tmp_path, body)

@@ -6,6 +6,7 @@ Three answers as in the expression language: True, False, or unknown, which coun
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isnan
 from typing import Any, NamedTuple, assert_never
 from zoneinfo import ZoneInfo
 
@@ -231,7 +232,8 @@ def _score(condition: InBand | Level, words: Vocabulary) -> Compiled:
             return state is not None and state.band >= rank
 
     def explain(scope: Scope) -> list[Leaf]:
-        return [Leaf(text, holds(scope), {score: round(value(scope), 4)})]
+        seen = value(scope)
+        return [Leaf(text, holds(scope), {score: None if isnan(seen) else round(seen, 4)})]
 
     hears = None if isinstance(condition, Level) else frozenset[str]()
     return Compiled(holds, next_change, explain, hears, frozenset({score}), stages=False)

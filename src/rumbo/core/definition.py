@@ -176,6 +176,32 @@ class Band(_Data, frozen=True):
     leave: float
 
 
+class Trait(_Data, frozen=True):
+    """One rule of a fit score: an expression over traits; `points` where it holds, `otherwise` where not, nothing where unknown."""
+
+    key: str
+    where: str
+    points: float
+    otherwise: float = 0.0
+
+
+class Disqualify(_Data, frozen=True):
+    """While the condition holds the score is reported as null, with the reason, and is in no band; points go on counting."""
+
+    when: Condition
+    reason: str
+
+
+class Reset(_Data, frozen=True):
+    """Points are multiplied, or brought down to `set`: on an interaction (`when` a guard), or as `when` becomes true."""
+
+    events: EventTest | None = None
+    when: Condition | None = None
+    multiply: float = 1.0
+    set: float | None = None
+    group: str | None = None
+
+
 class Score(_Data, frozen=True):
     """total = clamp(floor, cap, sum over groups of clamp(group.floor, group.cap, sum of rules)). Bands from low to high."""
 
@@ -187,6 +213,12 @@ class Score(_Data, frozen=True):
     floor: float | None = 0.0
     min_delta: float | None = None
     """Also emit when the value moved by this much since it was last emitted."""
+    traits: tuple[Trait, ...] = ()
+    """A fit score has these in place of `rules`."""
+    grades: bool = False
+    """Its bands are grades, from the lowest to the highest."""
+    disqualify: tuple[Disqualify, ...] = ()
+    resets: tuple[Reset, ...] = ()
 
 
 # Stages ---------------------------------------------------------------------------------------------------------------

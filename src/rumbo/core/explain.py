@@ -169,7 +169,10 @@ def _needs(condition: Condition, seen: Branch, sight: Sight) -> str:
 
 
 def _points(score: str, least: float, seen: Branch) -> str:
-    value = float(seen.saw.get(score, 0.0))
+    known = seen.saw.get(score, 0.0)
+    if known is None:
+        return f"{score} must be reported: the customer is disqualified"
+    value = float(known)
     return f"{score} at least {least:g}: {least - value:g} more than {value:g}" if value < least else f"{score} must enter at {least:g}"  # fmt: skip
 
 

@@ -97,6 +97,7 @@ class JourneyMachine:
         """The customer's first interaction."""
         event = turn.event
         state = turn.state = JourneyState(entered_at=turn.at, entry=event.id if event is not None else "")
+        self._scoring.begin(turn)
         self._staging.begin(turn)
         self._segments.begin(turn, plan.segments)
         self._act(turn, ())
@@ -133,7 +134,16 @@ class JourneyMachine:
         """A band, a stage or a segment has changed: what hangs on them."""
         if moved and self._segments.on_stages:
             self._segments.hear(turn, self._segments.on_stages)
+        if self._scoring.on_state and self._reset(turn) and self._staging.on_bands:
+            self._staging.hear(turn)
         self._waiting.watch(turn, self._waiting.watches)
+
+    def _reset(self, turn: Turn) -> bool:
+        """Resets and disqualifications that hang on what has changed, once an input; whether they changed a band."""
+        banded = False
+        for look in self._scoring.on_state:
+            banded |= look(turn)
+        return banded
 
     def _obey(self, turn: Turn, rules: tuple[Rule, ...]) -> bool:
         order = said(turn, rules)

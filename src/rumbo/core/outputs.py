@@ -80,14 +80,18 @@ class Contributor(msgspec.Struct, frozen=True):
 
 
 class ScoreChanged(Output, frozen=True, kw_only=True):
-    """A band changed, or the value moved by the score's `min_delta`. `next_crossing_at` is when decay alone will leave the band."""
+    """A band (or grade) changed, or the value moved by the score's `min_delta`. `next_crossing_at` is when decay alone will leave the band.
+
+    A disqualified customer's `value` is null, and `reason` says why.
+    """
 
     score: str
-    value: float
+    value: float | None
     previous: float
     band: str | None
     previous_band: str | None
     grade: str | None = None
+    reason: str | None = None
     contributors: tuple[Contributor, ...] = ()
     next_crossing_at: str | None = None
 
@@ -103,7 +107,7 @@ class ActionRequested(Output, frozen=True, kw_only=True):
     priority: int = 5
     expires_at: str | None = None
     stage: str | None = None
-    scores: dict[str, float] = {}
+    scores: dict[str, float | None] = {}
 
 
 class ActionSuppressed(ActionRequested, frozen=True, kw_only=True):

@@ -28,6 +28,8 @@ class ScoreState(msgspec.Struct, array_like=True, gc=False):
     """The value in the last `score.changed`."""
     seen: dict[str, list[Any]] = {}
     """For rules with `once_per` the values awarded, for rules with `at_most` the times: bounded by `SEEN_CAP`."""
+    out: str = ""
+    """Why the score is not reported; empty: it is."""
 
 
 class Ledger(msgspec.Struct, array_like=True):

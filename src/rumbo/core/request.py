@@ -18,7 +18,7 @@ from rumbo.core.outputs import ActionRequested, ActionSuppressed
 from rumbo.core.scope import Read, Scope
 
 PREFERRED = "preferred"
-Scores = Callable[[Scope], dict[str, float]]
+Scores = Callable[[Scope], dict[str, float | None]]
 
 
 class Terms(NamedTuple):

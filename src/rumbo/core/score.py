@@ -11,7 +11,7 @@ from math import ceil, inf, log2
 from typing import Any, Final, NamedTuple
 
 from rumbo.core.decay import Fading, decayed, fading
-from rumbo.core.definition import Idling, Points, Score, Steps
+from rumbo.core.definition import EventTest, Idling, Points, Score, Steps
 from rumbo.core.instant import DAY, MINUTE, Duration, Instant
 from rumbo.core.outputs import Contributor
 from rumbo.core.profile import ScoreState
@@ -19,6 +19,8 @@ from rumbo.core.profile import ScoreState
 HORIZON: Final = 3650 * DAY
 """A crossing later than this is not looked for."""
 CONTRIBUTORS: Final = 5
+FIT: Final = "fit"
+"""The one accumulator of a fit score."""
 
 
 def crossing(value: float, anchor: Instant, threshold: float, half_life: Duration) -> Instant:
@@ -56,6 +58,8 @@ class ScoreMachine:
         self.enter = tuple(band.enter for band in score.bands)
         self.leave = tuple(band.leave for band in score.bands)
         self.lanes = {lane_name(rule): _lane(rule) for rule in score.rules}
+        if score.traits:
+            self.lanes = {FIT: Lane(FIT, "", None, fading(Points(FIT, EventTest(), 0.0)), exact=True)}
         self._rules = {rule.key: rule for rule in score.rules}
         self._limits = {group.name: (group.floor, group.cap) for group in score.groups}
         self._floor, self._cap = score.floor, score.cap
@@ -173,6 +177,13 @@ class ScoreMachine:
         rules = ((key, self._worth(state, key, own, now, shares), own[2]) for key, own in state.rules.items())
         best = sorted(rules, key=lambda each: (-abs(each[1]), each[0]))[:CONTRIBUTORS]
         return tuple(Contributor(key, round(points, 4), (event,)) for key, points, event in best)
+
+    def scale_rules(self, state: ScoreState, group: str | None, factor: float) -> None:
+        """What each rule has given, where its points were multiplied."""
+        for key, own in state.rules.items():
+            rule = self._rules.get(key)
+            if rule is not None and group in {None, rule.group}:
+                own[0] *= factor
 
     def _worth(self, state: ScoreState, key: str, own: list[Any], now: Instant, shares: dict[str, float]) -> float:
         """What is left of one rule's points."""

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rumbo.core.award import Award, Give, giver
 from rumbo.core.condition import Vocabulary, compile_condition
 from rumbo.core.decay import fading
 from rumbo.core.definition import Journey, OnBand, Points
+from rumbo.core.fit import (
+    Resetting,
+    Verdict,
+    apply,
+    brings_traits,
+    depends,
+    fitting,
+    judged,
+    looks_at,
+    resettings,
+    verdicts,
+)
 from rumbo.core.identity import Identity
 from rumbo.core.instant import isoformat
 from rumbo.core.outputs import ScoreChanged
@@ -27,6 +39,11 @@ class Scoring:
         self._journey, self._scores, self._who = journey.id, scores, who
         self._awards = {score.name: tuple(_award(rule, words) for rule in score.rules) for score in journey.scores}
         self._on_band: tuple[tuple[OnBand, int, TriggerMachine], ...] = ()
+        self._fits = {score.name: fitting(score, words) for score in journey.scores if score.traits}
+        self._verdicts = {score.name: verdicts(score, words) for score in journey.scores if score.disqualify}
+        self._resets = {score.name: resettings(journey.id, score, words) for score in journey.scores if score.resets}
+        self.on_state = tuple(self._after_state())
+        """What must be looked at again when a band, a stage or a segment has changed."""
 
     def calls(self, triggers: tuple[TriggerMachine, ...]) -> None:
         """Tell it which triggers hang on bands."""
@@ -37,23 +54,51 @@ class Scoring:
 
     def listening(self, key: str) -> tuple[Awarding, ...]:
         """For each score that an interaction of this name can touch, what to do."""
-        heard = (
-            (self._scores[name], tuple(giver(each) for each in awards if _listens(each.rule, key)))
-            for name, awards in self._awards.items()
-        )
-        return tuple(self._awarding(score, gives) for score, gives in heard if gives)
+        return tuple(each for name in self._scores for each in self._touching(name, key))
+
+    def _touching(self, name: str, key: str) -> Iterator[Awarding]:
+        score, gives = self._scores[name], tuple(giver(each) for each in self._awards[name] if _listens(each.rule, key))
+        if gives:
+            yield self._awarding(score, gives)
+        if name in self._fits:
+            yield self._fitting(score, self._fits[name])
+        resets = tuple(each for each in self._resets.get(name, ()) if each.listens(key))
+        if resets:
+            yield self._resetting(score, resets)
+        judges = self._verdicts.get(name, ())
+        if any(depends(each.when) or key in (each.when.hears or ()) for each in judges):
+            yield self._judging(score, judges)
+
+    def _after_state(self) -> Iterator[Awarding]:
+        for name, resets in self._resets.items():
+            conditional = tuple(each for each in resets if each.events is None and each.when and depends(each.when))
+            if conditional:
+                yield self._resetting(self._scores[name], conditional)
+        for name, judges in self._verdicts.items():
+            if any(depends(each.when) for each in judges):
+                yield self._judging(self._scores[name], judges)
+
+    def begin(self, turn: Turn) -> None:
+        """The customer's first interaction: what they are."""
+        for name, fit in self._fits.items():
+            self._fitting(self._scores[name], fit)(turn)
 
     def mentioned(self) -> set[str]:
         """Every event name that a rule or its condition listens to by name."""
         every = [award for awards in self._awards.values() for award in awards]
         found = {name for award in every for name in award.rule.events.names}
-        return found | {name for award in every if award.when for name in award.when.hears or ()}
+        found |= {name for award in every if award.when for name in award.when.hears or ()}
+        resets = [each for made in self._resets.values() for each in made]
+        found |= {name for each in resets if each.events is not None for name in each.events.names}
+        conditions = [each.when for each in resets if each.when is not None]
+        conditions += [each.when for made in self._verdicts.values() for each in made]
+        return found | {name for when in conditions for name in when.hears or ()}
 
-    def values(self, scope: Scope) -> dict[str, float]:
-        """Every score's value now, as actions quote them."""
+    def values(self, scope: Scope) -> dict[str, float | None]:
+        """Every score's value now, as actions quote them; None for one that is not reported."""
         states, now = scope.state.scores, scope.now
         return {
-            name: round(machine.value(states[name], now), 4) if name in states else 0.0
+            name: (None if states[name].out else round(machine.value(states[name], now), 4)) if name in states else 0.0
             for name, machine in self._scores.items()
         }
 
@@ -74,16 +119,88 @@ class Scoring:
                 return False
             value = read(state, turn.now)
             low, high = stays[state.band + 1]
-            if not low <= value < high and (band := score.band(state.band, value)) != state.band:
+            if not low <= value < high and not state.out and (band := score.band(state.band, value)) != state.band:
                 self._banded(turn, score, value, band)
                 return True
             if lowest < 0:  # the crossing comes earlier; one that comes later is found when the timer fires
                 self._arm(turn, score, state)
-            if delta is not None and abs(value - state.emitted) >= delta:
+            if delta is not None and not state.out and abs(value - state.emitted) >= delta:
                 self._emit(turn, score, value, state.band)
             return False
 
         return hear
+
+    def _fitting(self, score: ScoreMachine, fit: Callable[[ScoreState, Turn], None]) -> Awarding:
+        name = score.name
+
+        def hear(turn: Turn) -> bool:
+            state = turn.state.scores.get(name)
+            begins = state is None
+            if state is None:  # nothing is known of them: what that gives is no change to tell of
+                state = turn.state.scores[name] = ScoreState()
+                state.band = score.band(-1, score.value(state, turn.now))
+            elif not brings_traits(turn):
+                return False
+            fit(state, turn)
+            return self._review(turn, score, state) or begins
+
+        return hear
+
+    def _resetting(self, score: ScoreMachine, resets: tuple[Resetting, ...]) -> Awarding:
+        name = score.name
+
+        def hear(turn: Turn) -> bool:
+            state, changed = turn.state.scores.get(name), False
+            for each in resets:
+                called = each.called(turn)
+                if called and state is not None:
+                    changed |= apply(each.reset, score, state, turn.now)
+                if each.events is None and each.when is not None and (due := each.when.next_change(turn)) > turn.now:
+                    timers = turn.profile.timers
+                    timers[each.name] = min(due, timers.get(each.name, due))
+            if not changed or state is None:
+                return False
+            banded = self._review(turn, score, state)
+            if not banded:
+                self._arm(turn, score, state)  # the crossing comes earlier
+            return banded
+
+        return hear
+
+    def _judging(self, score: ScoreMachine, judges: tuple[Verdict, ...]) -> Awarding:
+        name, timer = score.name, self._judge_timer(score)
+
+        def hear(turn: Turn) -> bool:
+            state, reason = turn.state.scores.get(name), judged(judges, turn)
+            due = looks_at(judges, turn)
+            if due:
+                turn.profile.timers[timer] = min(due, turn.profile.timers.get(timer, due))
+            if reason == (state.out if state is not None else ""):
+                return False
+            if state is None:
+                state = turn.state.scores[name] = ScoreState()
+            state.out = reason
+            value = score.value(state, turn.now)
+            self._banded(turn, score, value, -1 if reason else score.band(-1, value))
+            return True
+
+        return hear
+
+    def _judge_timer(self, score: ScoreMachine) -> str:
+        return f"score:{self._journey}:{score.name}:disqualify"
+
+    def _review(self, turn: Turn, score: ScoreMachine, state: ScoreState) -> bool:
+        """The band after the points have changed; whether it is another one."""
+        if state.out:
+            return False
+        value, delta = score.value(state, turn.now), score.score.min_delta
+        band = score.band(state.band, value)
+        if band != state.band:
+            self._banded(turn, score, value, band)
+            return True
+        if delta is not None and abs(value - state.emitted) >= delta:
+            self._emit(turn, score, value, band)
+        return False
 
     def _banded(self, turn: Turn, score: ScoreMachine, value: float, band: int) -> None:
         state = turn.state.scores[score.name]
@@ -113,10 +230,12 @@ class Scoring:
             **self._who.words(turn),
             because=self._who.because(turn, f"score {score.name}"),
             score=score.name,
-            value=round(value, 4),
+            value=None if state.out else round(value, 4),
             previous=round(state.emitted, 4),
             band=score.band_name(state.band),
             previous_band=score.band_name(previous),
+            grade=score.band_name(state.band) if score.score.grades else None,
+            reason=state.out or None,
             contributors=score.contributors(state, turn.now),
             next_crossing_at=isoformat(due) if due is not None else None,
         )
@@ -125,7 +244,13 @@ class Scoring:
 
     def timers(self) -> dict[str, Callable[[Turn], bool]]:
         """A handler for each score's timer: whether a band changed."""
-        return {self._timer(score): self._due(score) for score in self._scores.values()}
+        made = {self._timer(score): self._due(score) for score in self._scores.values()}
+        for name, resets in self._resets.items():
+            conditional = (each for each in resets if each.events is None)
+            made |= {each.name: self._resetting(self._scores[name], (each,)) for each in conditional}
+        for name, judges in self._verdicts.items():
+            made[self._judge_timer(self._scores[name])] = self._judging(self._scores[name], judges)
+        return made
 
     def _due(self, score: ScoreMachine) -> Callable[[Turn], bool]:
         def fire(turn: Turn) -> bool:

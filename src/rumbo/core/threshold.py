@@ -6,6 +6,8 @@ that its first value crosses nothing (missing is not zero), and a value that is 
 
 from __future__ import annotations
 
+from math import isnan
+
 from rumbo.core.condition import NextChange, Vocabulary, never
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import Journey, Threshold, Trigger
@@ -34,7 +36,9 @@ class ThresholdMachine(TriggerMachine):
     def value(self, scope: Scope) -> float | None:
         """The figure now; None where it is no number."""
         found = self._read(scope)
-        return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+        if isinstance(found, bool) or not isinstance(found, int | float) or isnan(found):
+            return None  # text, or a score that is not reported
+        return float(found)
 
     def side_before(self, state: JourneyState) -> bool | None:
         """Whether it was at least the limit when last looked at; None where it is not known."""
@@ -81,8 +85,11 @@ def threshold_text(on: Threshold) -> str:
 
 def _touching(journey: Journey, score: str) -> frozenset[str] | None:
     """The names that can change a score; None for any."""
-    rules = next(each.rules for each in journey.scores if each.name == score)
-    return None if any(not each.events.names for each in rules) else frozenset(n for r in rules for n in r.events.names)
+    found = next(each for each in journey.scores if each.name == score)
+    if found.traits or found.disqualify or any(each.when is not None for each in found.resets):
+        return None
+    tests = [each.events for each in found.rules] + [each.events for each in found.resets if each.events is not None]
+    return None if any(not each.names for each in tests) else frozenset(name for each in tests for name in each.names)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -93,6 +93,7 @@ class _Drawer:
         for score in journey.scores:
             for rule in score.rules:
                 self._points(rule, f"score {score.name}")
+            self._whole(score, f"score {score.name}")
         for segment in journey.segments:
             self._condition(segment.when, _Rule(f"segment {segment.name}"))
         for stage in journey.stages:
@@ -105,6 +106,16 @@ class _Drawer:
             self._test(release, "authority")
         for trigger in journey.triggers:
             self._trigger(trigger, f"trigger {trigger.id}")
+
+    def _whole(self, score: d.Score, name: str) -> None:
+        for rule in score.traits:
+            self._expression(rule.where, _Rule(name), "bool")
+        for verdict in score.disqualify:
+            self._condition(verdict.when, _Rule(name))
+        for reset in score.resets:
+            if reset.events is not None:
+                self._test(reset.events, name)
+            self._condition(reset.when, _Rule(name, reset.events or d.EventTest()))
 
     def _points(self, rule: d.Points, name: str) -> None:
         self._test(rule.events, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from math import isnan, nan
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -80,7 +81,9 @@ class _Journey:
 
         def read(scope: Scope) -> float:
             state = scope.state.scores.get(score)
-            return machine.value(state, scope.now) if state is not None else 0.0
+            if state is None:
+                return 0.0
+            return nan if state.out else machine.value(state, scope.now)  # a score that is not reported meets no limit
 
         return read
 
@@ -144,7 +147,7 @@ class _Resolver:
             case "idle", (str() as event,):
                 return self._idle(event)
             case "score", (str() as score,) if self.journey is not None:
-                return self.journey.value(score)
+                return self._score(self.journey.value(score))
             case "band", (str() as score,) if self.journey is not None:
                 return self.journey.band(score)
             case "entered", (str() as stage,) if self.journey is not None:
@@ -153,6 +156,13 @@ class _Resolver:
                 return lambda scope: segment in scope.state.segments
             case _:
                 raise LookupError(f"{name} with these arguments is not a function that Rumbo knows")
+
+    def _score(self, value: Callable[[Scope], float]) -> Read:
+        def read(scope: Scope) -> Any:
+            found = value(scope)
+            return UNKNOWN if isnan(found) else found
+
+        return read
 
     def _count(self, event: str, window: timedelta | None) -> Read:
         tracker = self._words.trackers.of(EventTest(names=(folded(event),)))

@@ -22,6 +22,7 @@ from rumbo.core.definition import (
     OnCondition,
     OnDate,
     OnEvent,
+    OnSegment,
     OnStage,
     Sequence,
     Threshold,
@@ -31,7 +32,7 @@ from rumbo.core.instant import format_duration, isoformat
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.scope import Scope
 from rumbo.core.trigger import TriggerMachine
-from rumbo.core.whynot_patterns import anomaly, date, sequence, threshold
+from rumbo.core.whynot_patterns import anomaly, date, segment, sequence, threshold
 
 Last = Callable[[EventTest], dict[str, Any]]
 """What is known of the last interaction of these names: `{"last": when, "id": …}`, or nothing."""
@@ -75,6 +76,8 @@ def calls(on: On, trigger: str, sight: Sight, before: Profile, last: Last) -> Br
             return _stage(stage, change, sight, _state(sight, before))
         case OnBand():
             return _band(on, sight, _state(sight, before))
+        case OnSegment():
+            return segment(on, sight, before)
         case Absence():
             return _absence(on, trigger, sight, last)
         case Sequence():
@@ -139,6 +142,10 @@ def _band(on: OnBand, sight: Sight, before: JourneyState) -> Branch:
     band, state = score.bands[rank], sight.scope.state
     was = before.scores[on.score].band if on.score in before.scores else -1
     now = state.scores[on.score].band if on.score in state.scores else -1
+    found = state.scores.get(on.score)
+    if found is not None and found.out:
+        needs = f"{on.score} must be reported: the customer is disqualified ({found.out})"
+        return Branch(f"{on.score} {on.change} band {on.band}", holds=False, saw={"reason": found.out}, needs=needs)
     value = round(sight.words.value(on.score)(sight.scope), 4)
     holds = was < rank <= now if on.change == "entered" else now < rank <= was
     seen = {on.score: value, "band": score.bands[now].name if now >= 0 else None}

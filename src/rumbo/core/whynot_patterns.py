@@ -11,8 +11,8 @@ from rumbo.core import profile as record
 from rumbo.core.anomaly import AnomalyMachine, anomaly_text, margin
 from rumbo.core.condition import describe
 from rumbo.core.date import DateMachine, date_text
-from rumbo.core.definition import Anomaly, OnDate, Sequence, Threshold, Trigger
-from rumbo.core.explain import Branch, Sight
+from rumbo.core.definition import Anomaly, OnDate, OnSegment, Sequence, Threshold, Trigger
+from rumbo.core.explain import Branch, Sight, branch
 from rumbo.core.instant import format_duration, isoformat
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.scope import Turn
@@ -59,6 +59,24 @@ def _again(sight: Sight, before: Profile) -> Turn:
     turn.sees(copy, sight.scope.event, sight.scope.at)
     turn.state = copy.journeys.setdefault(sight.journey.id, JourneyState())
     return turn
+
+
+def segment(on: OnSegment, sight: Sight, before: Profile) -> Branch:
+    """Whether the customer was in it, and is; and its condition."""
+    state, name = before.journeys.get(sight.journey.id) or JourneyState(), on.segment
+    was, now = name in state.segments, name in sight.scope.state.segments
+    text, entered = f"segment {name} {on.change}", on.change == "entered"
+    if was is not now and now is entered:
+        return Branch(text, holds=True, saw={"in": now, "before": was})
+    when = next(each.when for each in sight.journey.segments if each.name == name)
+    seen = branch(when, sight)
+    if now is entered:
+        needs = f"the customer must {'not have been' if entered else 'have been'} in {name} before"
+    elif entered:
+        needs = f"segment {name} must be entered at that instant: {seen.needs or 'it must hold'}"
+    else:
+        needs = f"segment {name} must be left at that instant: its condition must not hold"
+    return Branch(text, holds=False, saw={"in": now, "before": was}, needs=needs, parts=(seen,))
 
 
 def threshold(on: Threshold, trigger: str, sight: Sight, before: Profile) -> Branch:

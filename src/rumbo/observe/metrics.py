@@ -141,7 +141,10 @@ class Metrics:
         if type(data) is StageChanged:
             key, value = ("stage", decision.journey, data.from_, data.to), data.dwell_seconds
         elif type(data) is ScoreChanged:
-            key, value = ("score", decision.journey, data.score), data.value
+            if data.value is None:  # not reported: counted, and no value
+                key = ("unscored", decision.journey)
+            else:
+                key, value = ("score", decision.journey, data.score), data.value
         elif type(data) is ActionSuppressed:
             key = ("action", data.trigger, data.gate)
         elif type(data) is ActionRequested:
@@ -162,6 +165,8 @@ class Metrics:
             return self._moves.labels(*labels).inc, self._dwell.labels(*labels[:2]).observe
         if sort == "score":
             return self._scores.labels(labels[0]).inc, self._score.labels(*labels).observe
+        if sort == "unscored":
+            return self._scores.labels(*labels).inc, None
         family = {"action": self._actions, "segment": self._segments, "signal": self._signals}[sort]
         return family.labels(*labels).inc, None
 

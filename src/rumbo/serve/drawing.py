@@ -34,7 +34,8 @@ def drawing(journey: d.Journey) -> JourneyDrawing:
         ScoreDrawing(
             score.name,
             tuple(BandDrawing(band.name, band.enter, band.leave) for band in score.bands),
-            tuple(_points(rule) for rule in score.rules),
+            tuple(_points(rule) for rule in score.rules)
+            + tuple(f"{each.where}: {each.points:g}" for each in score.traits),
         )
         for score in journey.scores
     )

@@ -9,6 +9,7 @@ from rumbo.core.definition import Contact, Journey
 from rumbo.topology.authority import authority, flaps
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
+from rumbo.topology.fit import matrix, matrix_names
 from rumbo.topology.problem import Notes
 from rumbo.topology.scores import bands_of, score
 from rumbo.topology.segments import segments
@@ -18,7 +19,7 @@ from rumbo.topology.words import Words
 from rumbo.topology.yaml import Yaml
 
 _JOURNEY = (
-    "journey", "version", "define", "scores", "segments", "stages", "allow_skip", "unstable", "authority", "policies", "triggers",
+    "journey", "version", "define", "scores", "segments", "matrix", "stages", "allow_skip", "unstable", "authority", "policies", "triggers",
 )  # fmt: skip
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}")
@@ -35,7 +36,9 @@ def build_journey(node: Yaml, notes: Notes, contact: Contact) -> Journey:
     words.bands = {each: tuple(band.name for band in found) for each, found in bands.items()}
     entries = stage_entries(fields.items("stages"), words)
     words.stage_names = tuple(each for each, _ in entries)
-    words.segment_names = tuple(fields.mapping("segments"))
+    words.segment_names = (*fields.mapping("segments"), *matrix_names(fields.node("matrix")))
+    for each in sorted({each for each in words.segment_names if words.segment_names.count(each) > 1}):
+        notes.error(fields.at("matrix"), f"matrix: a segment is called '{each}' already", "give the cell another name")
     for each in words.defines:
         condition(Yaml(each, fields.at("define")), "define", words)
     made_scores = tuple(score(each, body, bands[each], words) for each, body in scores.items())
@@ -55,7 +58,7 @@ def build_journey(node: Yaml, notes: Notes, contact: Contact) -> Journey:
     _near_names(words, notes)
     return Journey(
         name, version, made_scores, made_stages, triggers, fields.flag("allow_skip", default=True),
-        segments=segments(fields, words), unstable=flaps(fields.node("unstable"), words),
+        segments=(*matrix(fields.node("matrix"), words), *segments(fields, words)), unstable=flaps(fields.node("unstable"), words),
         authority=authority(fields.node("authority"), words),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from rumbo.core.profile import SEEN_CAP
 from rumbo.topology.conditions import condition
 from rumbo.topology.decay import Fading, fading
 from rumbo.topology.fields import Fields
+from rumbo.topology.fit import disqualify, grades_of, resets, trait_rules
 from rumbo.topology.words import Words, event_fields
 from rumbo.topology.yaml import Yaml, plain
 
@@ -18,13 +19,20 @@ HALF_LIFE = 14 * DAY
 _WORTH = frozenset({"points", "event", "group", "half_life", "decay"})
 """What says how much, not to whom."""
 _POINTS = ("id", "event", "where", "when", "group", "points", "half_life", "decay", "once", "once_per", "at_most")
-_SCORE = ("cap", "floor", "half_life", "decay", "groups", "points", "bands", "min_delta")
+_SCORE = (
+    "cap", "floor", "half_life", "decay", "groups", "points", "bands", "min_delta", "traits", "grades", "disqualify", "resets",
+)  # fmt: skip
 
 
 def bands_of(node: Yaml, name: str, words: Words) -> tuple[Band, ...]:
-    """The bands of a score, from low to high (read before the rest, so that conditions may name them)."""
+    """The bands (or grades) of a score, from low to high (read before the rest, so that conditions may name them)."""
     found: list[Band] = []
-    for item in Fields(node, f"scores.{name}", _SCORE, words.notes).items("bands"):
+    fields = Fields(node, f"scores.{name}", _SCORE, words.notes)
+    if fields.has("grades"):
+        if fields.has("bands"):
+            words.notes.error(fields.at("grades"), f"scores.{name}: both `bands` and `grades`", "keep one of them")
+        return grades_of(fields, f"scores.{name}", words)
+    for item in fields.items("bands"):
         if not isinstance(item.value, dict) or len(item.value) != 1:
             words.notes.error(
                 item.line, f"scores.{name}.bands: each is one name", "for example - mql: {enter: 60, leave: 45}"
@@ -69,21 +77,26 @@ def score(name: str, node: Yaml, bands: tuple[Band, ...], words: Words) -> Score
         _points(item, f"{where}.points[{at}]", groups, inherited, words)
         for at, item in enumerate(fields.items("points"))
     ]
-    if not rules:
-        words.notes.error(node.line, f"{where}: no `points`, so it would always be 0")
-    _unique(rules, where, node, words)
+    traits = trait_rules(fields, where, words)
+    if not rules and not traits:
+        words.notes.error(node.line, f"{where}: no `points` and no `traits`, so it would always be 0")
+    if rules and traits:
+        words.notes.error(
+            fields.at("traits"),
+            f"{where}: both `points` and `traits`",
+            "make two scores: what they do, and who they are",
+        )
+    _unique([rule.key for rule in rules] + [rule.key for rule in traits], where, node, words)
     return Score(
         name, tuple(rules), tuple(group for group, _ in groups.values()), bands,
-        fields.number("cap"), fields.number("floor", 0.0), fields.number("min_delta"),
+        fields.number("cap"), fields.number("floor", None if traits else 0.0), fields.number("min_delta"),
+        traits=traits, grades=fields.has("grades"), disqualify=disqualify(fields, where, words), resets=resets(fields, where, groups, words),
     )  # fmt: skip
 
 
-def _unique(rules: list[Points], where: str, node: Yaml, words: Words) -> None:
-    seen: set[str] = set()
-    for rule in rules:
-        if rule.key in seen:
-            words.notes.error(node.line, f"{where}: two rules are called '{rule.key}'", "give each its own `id`")
-        seen.add(rule.key)
+def _unique(keys: list[str], where: str, node: Yaml, words: Words) -> None:
+    for key in sorted({key for key in keys if keys.count(key) > 1}):
+        words.notes.error(node.line, f"{where}: two rules are called '{key}'", "give each its own `id`")
 
 
 def _points(node: Yaml, where: str, groups: dict[str, tuple[Group, Fading]], inherited: Fading, words: Words) -> Points:

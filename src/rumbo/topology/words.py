@@ -21,6 +21,9 @@ _EVENT_FUNCTIONS = {
 EVENT_ENVIRONMENT = Environment(_EVENT, _EVENT_FUNCTIONS)
 """What an expression on an interaction alone may name."""
 
+TRAITS_ENVIRONMENT = Environment({"traits": "dyn"}, {})
+"""What an expression on the customer's traits alone may name."""
+
 
 class Words:
     """The author's own names, and the notes that problems go to."""
@@ -44,14 +47,25 @@ class Words:
             self.events.setdefault(folded(name), (name, line))
         return tuple(dict.fromkeys(folded(name) for name in names))
 
-    def expression(self, text: str, line: int, where: str, *, wants: Type = "bool", event_only: bool = False) -> str:
+    def expression(  # noqa: PLR0913  what it may name, each by its word
+        self,
+        text: str,
+        line: int,
+        where: str,
+        *,
+        wants: Type = "bool",
+        event_only: bool = False,
+        traits_only: bool = False,
+    ) -> str:
         """Check an expression; the text, whatever was found."""
         try:
             node = parse(text)
         except ExpressionError as error:
             self.notes.error(line, f"{where}: `{_short(text)}`: {error.message}", error.hint)
             return text
-        for problem in problems(node, self._environment(event_only=event_only), wants=wants):
+        for problem in problems(
+            node, TRAITS_ENVIRONMENT if traits_only else self._environment(event_only=event_only), wants=wants
+        ):
             self.notes.error(line, f"{where}: {problem.message}", problem.hint)
         return text
 
