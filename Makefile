@@ -9,7 +9,7 @@ JOBS ?= 3
 SEEDS ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format schemas bench bench-full chaos simulate-faults mutants lock clean
+.PHONY: help env demo test check format docs schemas bench bench-full chaos simulate-faults mutants lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ check: env ## style, types, layers
 format: env ## format the code
 	@$(BIN)/ruff format --quiet src tests
 	@$(BIN)/ruff check --quiet --fix src tests || true
+
+docs: env ## the documentation site in build/site; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 schemas: env ## write schemas/ and docs/metrics.md from the types
 	@$(BIN)/rumbo schema --write schemas

@@ -18,7 +18,7 @@ settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 NO_KAFKA = "no Kafka: "
-DEAR = ("demo/test_year.py", "broker/test_rights.py")
+DEAR = {"demo/test_year.py": "year", "broker/test_rights.py": "secure", "broker/test_canary.py": "secure"}
 """Files whose tests share a year that was played, or a broker of their own."""
 NO_TOOL = "not installed here: "
 
@@ -36,7 +36,7 @@ def pytest_xdist_make_scheduler(config, log):
     class ByFile(LoadGroupScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.partition("::")[0]
-            return file if file.endswith(DEAR) else nodeid
+            return next((shared for name, shared in DEAR.items() if file.endswith(name)), nodeid)
 
     return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
 

@@ -5,13 +5,19 @@ The certificates are for one test: their keys lie in its folder, unencrypted.
 
 from __future__ import annotations
 
+import re
 import secrets
 import subprocess
 from pathlib import Path
 
+from rumbo.config import settings
 from tests.broker.cluster import Cluster
 
 ADMIN = "admin"
+PASSWORDS = {ADMIN: "correct horse", "worker": "canary-battery-staple"}
+ALLOWED = re.compile(
+    r"Principal = User:worker is (\w+) operation = (\w+) from host = \S+ on resource = (\w+):LITERAL:(\S+)"
+)
 # Clients log in with SCRAM over TLS. Controllers cannot (the passwords are in the log that they elect each other to serve), so
 # they know each other by certificate.
 PROPERTIES = """
@@ -60,3 +66,31 @@ def secure_cluster(folder: Path, users: dict[str, str], names: str = "DNS:localh
         format_options=options,
         java_options=("-Dauthorizer.level=debug",),  # it tells what it allows, too
     )
+
+
+class Secured:
+    """The broker, and how each user connects."""
+
+    def __init__(self, cluster, folder):
+        self.cluster, self.folder = cluster, folder
+        for name, password in {**PASSWORDS, "wrong": "nonsense"}.items():
+            path = folder / f"{name}.password"
+            path.write_text(password)
+            path.chmod(0o600)
+
+    def options(self, name, **otherwise):
+        """Settings of one user."""
+        return {
+            "broker": self.cluster.bootstrap, "security": "sasl_ssl", "username": name,
+            "password_file": str(self.folder / f"{name}.password"), "ca_file": str(self.folder / "ca.pem"), **otherwise,
+        }  # fmt: skip
+
+    def known(self, name):
+        return settings({}, **self.options(name))
+
+    def environment(self, name, **otherwise):
+        return {f"RUMBO__{key.upper()}": value for key, value in self.options(name, **otherwise).items()}
+
+    def told(self):
+        """What the authorizer said of the worker: (answer, operation, kind of resource, name)."""
+        return set(ALLOWED.findall(self.cluster.nodes[0].said()))

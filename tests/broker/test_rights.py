@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 import time
@@ -19,54 +18,11 @@ from rumbo.engine.broker import Broker
 from rumbo.engine.rights import rights
 from rumbo.errors import BrokerError, DefinitionError
 from tests.broker.bench import PARTITIONS, ROOT, Bench
-from tests.broker.cluster import available
-from tests.broker.secure import secure_cluster
+from tests.broker.secure import PASSWORDS
 
 pytestmark = pytest.mark.broker
 EVENTS = 400
 WORKER = "User:worker"
-PASSWORDS = {"admin": "correct horse", "worker": "battery staple"}
-ALLOWED = re.compile(
-    r"Principal = User:worker is (\w+) operation = (\w+) from host = \S+ on resource = (\w+):LITERAL:(\S+)"
-)
-
-
-class Secured:
-    """The broker, and how each user connects."""
-
-    def __init__(self, cluster, folder):
-        self.cluster, self.folder = cluster, folder
-        for name, password in {**PASSWORDS, "wrong": "nonsense"}.items():
-            path = folder / f"{name}.password"
-            path.write_text(password)
-            path.chmod(0o600)
-
-    def options(self, name, **otherwise):
-        """Settings of one user."""
-        return {
-            "broker": self.cluster.bootstrap, "security": "sasl_ssl", "username": name,
-            "password_file": str(self.folder / f"{name}.password"), "ca_file": str(self.folder / "ca.pem"), **otherwise,
-        }  # fmt: skip
-
-    def known(self, name):
-        return settings({}, **self.options(name))
-
-    def environment(self, name, **otherwise):
-        return {f"RUMBO__{key.upper()}": value for key, value in self.options(name, **otherwise).items()}
-
-    def told(self):
-        """What the authorizer said of the worker: (answer, operation, kind of resource, name)."""
-        return set(ALLOWED.findall(self.cluster.nodes[0].said()))
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory, tool):
-    tool("openssl")
-    if why := available():
-        pytest.fail(f"CI needs a real Kafka: {why}") if os.environ.get("CI") else pytest.skip(f"no Kafka: {why}")
-    folder = tmp_path_factory.mktemp("secure")
-    with secure_cluster(folder, PASSWORDS, names="IP:127.0.0.1") as cluster:
-        yield Secured(cluster, folder)
 
 
 @pytest.fixture(scope="module")

@@ -215,6 +215,44 @@ def test_a_misspelt_setting_is_an_error():
     assert "did you mean RUMBO__BROKER?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("environment", "code", "cure"),
+    [
+        ({"RUMBO__STATEDIR": "x"}, 78, "RUMBO__STATEDIR is not a setting; did you mean RUMBO__STATE_DIR?"),
+        ({"RUMBO__MAX_BATCH": "many"}, 78, "RUMBO__MAX_BATCH: Input should be a valid integer"),
+        ({"RUMBO__SECURITY": "sasl_ssl"}, 78, "SASL needs RUMBO__USERNAME and RUMBO__PASSWORD_FILE"),
+        (
+            {"RUMBO__SECURITY": "sasl_ssl", "RUMBO__USERNAME": "u", "RUMBO__PASSWORD_FILE": "/nowhere/password"},
+            78,
+            "RUMBO__PASSWORD_FILE: /nowhere/password does not exist: write the secret there and `chmod 600` it",
+        ),
+        (
+            {"RUMBO__SECURITY": "ssl", "RUMBO__CA_FILE": "README.md"},
+            78,
+            "RUMBO__CA_FILE: README.md holds no certificate in PEM",
+        ),
+        ({"RUMBO__WEB_HOST": "192.0.2.1"}, 78, "that needs a token (RUMBO__WEB_TOKEN_FILE) and TLS"),
+        ({"RUMBO__BROKER": "127.0.0.1:1"}, 69, "is it running, and is RUMBO__BROKER (with its security) right?"),
+        (
+            {"RUMBO__BROKER": "no.such.host.invalid:9092", "RUMBO__INSECURE": "true"},
+            69,
+            "no such host: is RUMBO__BROKER right?",
+        ),
+    ],
+)
+def test_a_configuration_that_cannot_be_meant_is_one_message_with_the_cure(tmp_path, environment, code, cure):
+    """78 for what is written wrongly, 69 for a broker that is away; no stack trace, nothing else said."""
+    environment = {"RUMBO__STATE_DIR": str(tmp_path), "RUMBO__WEB_PORT": "0", **environment}
+    if "RUMBO__WEB_HOST" in environment:
+        environment["RUMBO__WEB_PORT"] = "6066"
+    done = rumbo("run", "topologies/saas", **environment)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert cure in done.stderr
+    assert done.stderr.startswith("rumbo: ")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == (2 if code == 78 else 1)
+
+
 def test_plaintext_beyond_this_machine_needs_a_word():
     done = rumbo("run", "topologies/saas", RUMBO__BROKER="kafka.example.com:9092")
     assert done.returncode == 78

@@ -64,6 +64,25 @@ def test_an_alert_reads_metrics_that_a_worker_shows(name):
     assert named or "up{" in BY_NAME[name]["expr"]
 
 
+def sections(page):
+    """Headings of a page, as anchors, with what stands under each."""
+    parts = re.split(r"^## (.*)$", page.read_text(), flags=re.MULTILINE)[1:]
+    return dict(zip((each.lower() for each in parts[::2]), parts[1::2], strict=True))
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_an_alert_has_its_page_in_the_runbook(name):
+    """Where its runbook_url leads: what it means, what to look at, what to do."""
+    page, _, anchor = BY_NAME[name]["annotations"]["runbook_url"].partition("#")
+    section = sections(ROOT / page)[anchor]
+    for part in ("Means.", "Look at.", "Do."):
+        assert re.search(rf"^\*\*{re.escape(part)}\*\* \S", section, re.MULTILINE), part
+
+
+def test_the_runbook_has_no_page_for_an_alert_that_is_gone():
+    assert set(sections(ROOT / "docs/runbook.md")) == {name.lower() for name in BY_NAME}
+
+
 @pytest.mark.parametrize(
     ("alert", "before", "after"),
     [
