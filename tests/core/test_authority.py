@@ -91,6 +91,18 @@ def test_until_leaves_an_ordered_stage_to_the_highest_earlier_one_that_holds():
     assert found == [(1, "forward two"), (2, "forward three"), (HOUR + 2, "backward two")]
 
 
+def test_a_way_back_that_is_open_at_the_entry_is_taken_at_that_instant():
+    """On a silent topic too: the interaction moves the customer forward, and the silence of another takes them back."""
+    journey = stages(d.Stage("one"), d.Stage("two", d.Happened(B), back=(d.Back("one", d.Idle(A, DAY)),)))
+    found = run(journey, event("A"), event("B", 3 * DAY), until=30 * DAY)
+    assert found == [(3 * DAY, "forward two"), (3 * DAY, "backward one")]
+    dwells = stages(
+        d.Stage("one"), d.Stage("two", d.Happened(B), back=(d.Back("one", d.Idle(A, DAY), min_dwell=HOUR),))
+    )
+    found = run(dwells, event("A"), event("B", 3 * DAY), until=30 * DAY)
+    assert found == [(3 * DAY, "forward two"), (3 * DAY + HOUR, "backward one")]
+
+
 def test_an_unstable_customer_is_held_and_told_of():
     """Three flips in seven days are let through; the fourth waits until the first is seven days old."""
     back = d.Back("one", d.Happened(B, 1, 1), cooldown=0)

@@ -215,10 +215,15 @@ class StageMachine:
         del state.history[:-HISTORY_CAP]
         return move
 
-    def next_look(self, scope: Scope) -> Instant:
-        """When time alone may ask for a move: the earliest of the conditions that count here; 0 for never."""
+    def next_look(self, scope: Scope, *, moved: bool = False) -> Instant:
+        """When time alone may ask for a move: the earliest of the conditions that count here; 0 for never.
+
+        Where a move has just been made and a way back from there is open already, that is this very instant, after its interactions.
+        """
         if not self.timed:
             return 0
+        if moved and scope.state.stage in self.rank and self._backward(scope) is not None:
+            return scope.now
         state, now = scope.state, scope.now
         found = [when.next_change(scope) for name, when in self._side_enter.items() if name != state.stage]
         if state.stage in self.rank:

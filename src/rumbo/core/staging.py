@@ -66,7 +66,7 @@ class Staging:
             self._moved(turn, moves)
         if not self.machine.timed:
             return bool(moves)
-        due, timers = self.machine.next_look(turn), turn.profile.timers
+        due, timers = self.machine.next_look(turn, moved=bool(moves)), turn.profile.timers
         if due and due < timers.get(self._look, due + 1):  # a later one is found when the timer fires
             timers[self._look] = due
         return bool(moves)
