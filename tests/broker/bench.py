@@ -39,9 +39,11 @@ class Bench:
         journey: str | None = None,
         replicas: int = 1,
         known: Settings | None = None,
+        mark: str = "",
+        create: bool = True,
     ) -> None:
         self.bootstrap, self.folder = bootstrap, folder
-        self.mark = uuid.uuid4().hex[:8]
+        self.mark = mark or uuid.uuid4().hex[:8]
         self.topology_folder = folder / "topology"
         self.topology_folder.mkdir()
         for path in (ROOT / "topologies" / template).glob("*.yaml"):
@@ -54,7 +56,8 @@ class Bench:
                 (self.topology_folder / path.name).write_text(text)
         self.topology: Topology = load(self.topology_folder)
         self.settings = known or settings({}, broker=bootstrap)
-        create_topics(self.topology, self.settings, partitions=PARTITIONS, replicas=replicas)
+        if create:
+            create_topics(self.topology, self.settings, partitions=PARTITIONS, replicas=replicas)
         self.source = self.topology.sources[0].topic
         self.workers: list[Worker] = []
         self.under: Sequence[str] = ()

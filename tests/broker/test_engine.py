@@ -11,6 +11,7 @@ import pytest
 
 from rumbo.core.instant import parse_instant
 from rumbo.demo.history import history
+from rumbo.engine.store import Memory, Store
 from rumbo.intake import Record
 from rumbo.local import Local
 from tests.broker.bench import PARTITIONS, ROOT
@@ -136,6 +137,29 @@ def test_two_workers_do_not_share_a_state_directory(world, bootstrap, tmp_path):
     two = bench.worker("same", RUMBO__INSTANCE="b")
     assert two.wait() == 70
     assert "in use by another worker" in two.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [((b"mowner", b"another/profiles/0/4"), "holds the state of another"), ((b"mformat", bytes([0, 0, 9, 9])), "a newer version of Rumbo wrote it")],
+    ids=["of another app", "of a newer version"],
+)  # fmt: skip
+def test_a_state_that_is_not_ours_ends_the_worker_with_a_sentence(world, bootstrap, tmp_path, row, says):
+    """It does not wait for ever, and the state stays as it was."""
+    bench = world("benchmark")
+    one = bench.worker("one")
+    one.until(one.owns)
+    assert one.end() == 0
+    folder = one.state / bench.topology.name / "profiles-2"
+    store = Store.open(folder, f"{bench.topology.name}/profiles/2/{PARTITIONS}", Memory(8))
+    store.write([row], [], store.changelog_next)
+    store.close()
+    two = bench.worker("one")
+    assert two.wait() == 70
+    assert says in two.log.read_text()
+    assert "Traceback" not in two.log.read_text()
+    assert folder.exists()
+    assert not list(folder.parent.glob("*corrupt*"))
 
 
 def test_topics_are_created_once_and_differences_shown(world, bootstrap, tmp_path):

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rumbo.engine.store import FORMAT, Memory, Store
+from rumbo.core.profile import FORMAT
+from rumbo.engine.store import Memory, Store
 from tests.broker.bench import PARTITIONS
 from tests.chaos.oracle import Verdict, owner
 from tests.chaos.round import Round

@@ -10,6 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from heapq import heappush
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,13 +20,15 @@ from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.generate import murmur2
 from rumbo.core import profile as profiles
-from rumbo.core.instant import Instant
+from rumbo.core.decision import Decision
+from rumbo.core.instant import Instant, isoformat, parse_instant
+from rumbo.core.interaction import Interaction
 from rumbo.core.profile import DUE_BYTES, Profile
 from rumbo.engine import position as record
 from rumbo.engine.broker import changelog_of, needed
 from rumbo.engine.position import Position
 from rumbo.engine.store import POSITION_KEY, Memory, Store
-from rumbo.intake import Record
+from rumbo.intake import Clock, Record, read_control
 from rumbo.local import Local
 from rumbo.local.view import profile_view
 from rumbo.output import Encoder
@@ -110,6 +113,8 @@ class Expected:
     fates: Counter[str] = field(default_factory=Counter)
     records: dict[int, list[int]] = field(default_factory=dict)
     """Partition -> offsets of what is committed in the input."""
+    clocks: list[str] = field(default_factory=list)
+    """Where a clock is not what the events and the clock records make it."""
 
     @property
     def ids(self) -> set[str]:
@@ -117,42 +122,87 @@ class Expected:
         return {each for found in self.order.values() for each in found}
 
 
-def fold(bench: Bench, until: Instant | None = None) -> Expected:
-    """The pure core over the input topic as it is, partition by partition; at the end timers run to an instant."""
+class ByBatch(Local):
+    """The core, told when time passes: an event far out of order meets other timers before or after it, as batches happen to fall."""
+
+    def step(self, event: Interaction, lateness: int = 0, partition: int = 0) -> list[Decision]:
+        """Step one interaction; no other customer's timer."""
+        _ = lateness
+        here = self._partition(partition)
+        profile = self._profile(here, event.customer)
+        self.program.reads(here.figures)
+        self.counts["processed"] += 1
+        before = profile.due
+        decisions = self.program.advance(profile, event)
+        if profile.due and profile.due != before:
+            heappush(here.timers, (profile.due, event.customer))
+        self.latest = max(self.latest, event.at)
+        return decisions
+
+    def passes(self, instant: Instant, partition: int) -> list[Decision]:
+        """What is due by an instant fires."""
+        return self._control(Clock(at=instant), self._partition(partition))
+
+
+def fold(bench: Bench) -> Expected:
+    """The pure core over the input topic as it is, in the order of the progress records, up to where they end; and what they say of time, checked."""
     found, encoder = Expected(), Encoder(bench.topology.outputs, bench.topology.mode)
-    by_partition: dict[int, list[Any]] = defaultdict(list)
-    for each in bench.read(bench.source):
-        by_partition[each.partition].append(each)
-    for number, records in by_partition.items():
-        records.sort(key=lambda each: each.offset)
+    inputs, progress = (
+        _by_partition(bench.read(bench.source)),
+        _by_partition(bench.read(bench.topology.outputs.progress)),
+    )
+    controls = _by_partition(bench.read(bench.topology.outputs.control))
+    for number, records in inputs.items():
         found.records[number] = [each.offset for each in records]
 
         def refused(raw: Any, _: object, number: int = number) -> None:
             found.rejected[number, raw.offset] += 1
 
-        local = Local(bench.topology, rejected=refused)
-        decisions = []
-        for each in records:
-            taken = Record(bench.source, number, each.offset, each.timestamp, each.key, each.value, tuple(each.headers))
-            decisions += local.send(taken)
-        if until is not None:
-            decisions += local.until(until)
-        else:
-            local.counts.update(local.program.stats)
-        for each in decisions:
-            out = encoder(each)
-            found.order[out.topic, number, each.customer].append(each.id)
+        local, clock = ByBatch(bench.topology, rejected=refused), 0
+        for each in progress[number]:
+            said = json.loads(each.value)
+            decisions = []
+            for topic, (begin, end) in said["sources"].items():
+                for one in records if topic == bench.source else controls[number]:
+                    if begin <= one.offset < end:
+                        taken = Record(topic, number, one.offset, one.timestamp, one.key, one.value, tuple(one.headers))
+                        if topic == bench.source:
+                            decisions += local.send(taken)
+                        else:
+                            clock = max(clock, _instant_of(taken))
+            clock = max(clock, local.latest - bench.topology.sources[0].lateness - 1) if local.latest else clock
+            if parse_instant(said["clock"]) != clock and said["sources"]:
+                found.clocks.append(
+                    f"partition {number}, progress at {each.offset}: {said['clock']}, not {isoformat(clock)}"
+                )
+            if not said["sources"]:
+                decisions += local.passes(clock, number)
+            for one in decisions:
+                found.order[encoder(one).topic, number, one.customer].append(one.id)
+        local.counts.update(local.program.stats)
         found.profiles |= {(number, name): each for name, each in local.profiles.items()}
         found.fates += local.counts
     return found
 
 
-def judge(bench: Bench, states: Iterable[Path], served: Mapping[str, Any], until: Instant | None = None, *, repeats: bool = False) -> Verdict:  # fmt: skip
+def _instant_of(control: Record) -> Instant:
+    said = read_control(control)
+    return said.at if isinstance(said, Clock) else 0
+
+
+def _by_partition(records: Iterable[Any]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = defaultdict(list)
+    for each in sorted(records, key=lambda each: each.offset):
+        found[each.partition].append(each)
+    return found
+
+
+def judge(bench: Bench, states: Iterable[Path], served: Mapping[str, Any], *, repeats: bool = False) -> Verdict:  # fmt: skip
     """The whole oracle, when every worker is gone. *served*: what the workers answered for customers while all was quiet.
 
     *repeats*: whether a producer repeated records on purpose; where not, a repeat would hide a record read twice.
     """
-    expected, verdict = fold(bench, until), Verdict()
+    expected, verdict = fold(bench), Verdict()
     verdict.records = sum(len(each) for each in expected.records.values())
     verdict.keys, verdict.served = len(expected.profiles), len(served)
     changelog = {(each.partition, each.key): each.value for each in bench.read(changelog_of(bench.topology))}
@@ -283,6 +333,7 @@ def _accounts(bench: Bench, expected: Expected, verdict: Verdict, positions: Map
         for name, count in expected.fates.items()
         if name in {"processed", "skipped"} or name.startswith("rejected.")
     )
+    verdict.wrong("unaccounted", expected.clocks)
     if fates != verdict.records:
         verdict.wrong("unaccounted", [f"{verdict.records} records and {fates} fates"])
     at = dict.fromkeys(range(PARTITIONS), 0)

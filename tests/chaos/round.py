@@ -276,7 +276,7 @@ class Round:
         served = ask(next(iter(self.workers.values())), names)
         for name in list(self.workers):
             self.end(name)
-        return judge(self.bench, self.bench.folder.glob("state-*"), served, parse_instant(END), repeats=self.repeats)
+        return judge(self.bench, self.bench.folder.glob("state-*"), served, repeats=self.repeats)
 
     def stall(self) -> float:
         """The longest time, in seconds, in which some partition committed nothing although records came all the time."""

@@ -6,13 +6,17 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rumbo.core import profile, tally
+from rumbo.core.profile import FORMAT
 from rumbo.engine import position as record
 from rumbo.engine.position import Position, PositionError, SourcePosition
-from rumbo.engine.store import FORMAT, POSITION_KEY, Memory, Store, StoreError
+from rumbo.engine.store import POSITION_KEY, Memory, Store, StoreError
+from rumbo.serve.state import Entry
 
 MINE = "app/profiles/0/4"
 
@@ -231,3 +235,59 @@ def test_timers_are_counted_as_they_move(batches):
         again = Store.open(Path(folder), MINE, Memory(8))
         assert again.timers == sum(1 for at in waits.values() if at)
         again.close()
+
+
+FIELDS = {
+    1: {
+        "Profile": "customer clock first_seen events ring counters last windows traits journeys timers",
+        "JourneyState": "stage high_water entered_at entry history scores fired held since moved base segments lock flips unstable",
+        "ScoreState": "lanes rules band emitted seen",
+        "Position": "format sources clock definition versions figures",
+        "SourcePosition": "next partitions last_timestamp last_crc clock last_offset",
+        "Tally": "customers journeys",
+        "JourneyTally": "here high moves dwell",
+        "Entry": "order at name id topic partition offset decisions more",
+    }
+}
+"""What each format that was in use is made of, in order."""
+
+
+def test_a_field_more_is_a_new_format_at_the_end():
+    """Fields are read by their place: none may move or go. And an older worker would drop one that it does not know."""
+    kinds = (
+        profile.Profile,
+        profile.JourneyState,
+        profile.ScoreState,
+        Position,
+        SourcePosition,
+        tally.Tally,
+        tally.JourneyTally,
+        Entry,
+    )
+    now = {kind.__name__: [each.name for each in msgspec.structs.fields(kind)] for kind in kinds}
+    assert set(FIELDS) == set(range(1, FORMAT))
+    for number, kept in FIELDS.items():
+        before = {name: fields.split() for name, fields in kept.items()}
+        assert {name: now[name][: len(fields)] for name, fields in before.items()} == before, f"format {number}"
+    assert now != {name: fields.split() for name, fields in FIELDS[FORMAT - 1].items()}
+
+
+def test_a_store_of_an_earlier_format_is_read_and_marked(folder):
+    """Its rows stay as they are; a worker of that time keeps off from now on."""
+    store = Store.open(folder, MINE, Memory(8))
+    store.write([(b"mformat", (1).to_bytes(4, "big")), (b"pa", due(0) + b"x")], [], 7)
+    store.close()
+    store = Store.open(folder, MINE, Memory(8))
+    assert store.changelog_next == 7
+    assert dict(store.profiles()) == {b"a": due(0) + b"x"}
+    assert store.get_many([b"mformat"]) == [FORMAT.to_bytes(4, "big")]
+    store.close()
+
+
+def test_a_position_of_an_earlier_format_is_written_in_ours_and_a_newer_one_is_refused():
+    """With one sentence that names both."""
+    assert record.load(record.dump(Position(format=1, clock=5))) == Position(format=FORMAT, clock=5)
+    with pytest.raises(
+        PositionError, match=rf"format {FORMAT + 1} and this version reads up to {FORMAT}.* run that one"
+    ):
+        record.load(record.dump(Position(format=FORMAT + 1)))

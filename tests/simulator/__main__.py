@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import evidence
+from tests.broker.cluster import die_with_parent
 from tests.simulator.world import play
 
 ROWS = Path(__file__).parent / "rows.jsonl"
@@ -77,7 +78,7 @@ def main() -> int:
     found = [each for each in earlier if options.first <= each["first"] < options.first + options.seeds]
     todo = parts(options.first, options.seeds, {(each["first"], each["seeds"]) for each in found})
     started, until = time.monotonic(), time.monotonic() + options.minutes * 60
-    with ProcessPoolExecutor(min(options.jobs, len(todo) or 1)) as pool:
+    with ProcessPoolExecutor(min(options.jobs, len(todo) or 1), initializer=die_with_parent) as pool:
         waiting = [pool.submit(block, *each) for each in todo]
         for future in as_completed(waiting):
             if future.cancelled():

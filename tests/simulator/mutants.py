@@ -1,6 +1,8 @@
 """Faults planted in the engine on purpose: the simulator must catch every one of them, or its zeros mean nothing.
 
-python -m tests.simulator.mutants [--seeds 200]        a table: which fault, caught by which seed, and how
+python -m tests.simulator.mutants [--seeds 200]        writes MUTANTS.md: which fault, caught by which seed, and how
+
+A seed is one schedule of the simulator: `python -m tests.simulator --first SEED --seeds 1` plays it without the fault, and it holds.
 """
 
 from __future__ import annotations
@@ -8,9 +10,21 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
+from tests import evidence
 from tests.simulator.planted import PLANTED, Planted
 from tests.simulator.world import play
+
+TABLE = Path(__file__).parent / "MUTANTS.md"
+HEAD = """\
+# Faults planted on purpose
+
+Written by `make mutants` (CI runs it on every change) at {commit}: {count} mistakes that this engine could make, planted one at a time
+(`planted.py`); each must be caught by a schedule of the simulator, or the simulator's zeros mean nothing.
+
+| planted fault | what it does | caught by seed | as |
+|---|---|---|---|"""
 
 
 def caught_by(planted: Planted, seeds: int) -> tuple[int, str] | None:
@@ -25,18 +39,30 @@ def caught_by(planted: Planted, seeds: int) -> tuple[int, str] | None:
     return None
 
 
+def name_of(planted: Planted) -> str:
+    """In words."""
+    return planted.__name__.replace("_", " ")
+
+
+def line(planted: Planted, found: tuple[int, str] | None, seeds: int) -> str:
+    """One row of the table."""
+    seed, how = found if found is not None else ("none", f"LIVES after {seeds} seeds")
+    what = " ".join((planted.__doc__ or "").split())
+    return f"| {name_of(planted)} | {what} | {seed} | {' '.join(how.split())[:90].replace('|', '/')} |"
+
+
 def main() -> int:
     """The exit code: 1 where a fault lives."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=200)
     options = parser.parse_args()
-    alive = 0
-    print("| planted fault | caught by seed | as |\n|---|---|---|")
+    alive, lines = 0, [HEAD.format(commit=evidence.commit(), count=len(PLANTED))]
     for planted in PLANTED:
         found = caught_by(planted, options.seeds)
         alive += found is None
-        seed, how = found if found is not None else ("none", f"lives after {options.seeds} seeds")
-        print(f"| {planted.__name__.replace('_', ' ')} | {seed} | {how[:90]} |", flush=True)
+        lines.append(line(planted, found, options.seeds))
+        print(lines[-1], flush=True)
+    TABLE.write_text("\n".join(lines) + "\n")
     return 1 if alive else 0
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.simulator.mutants import caught_by
+from tests.simulator.mutants import TABLE, caught_by, name_of
 from tests.simulator.planted import PLANTED
 from tests.simulator.world import play
 
@@ -43,3 +43,10 @@ def test_a_seed_replays():
 def test_a_planted_fault_is_caught(planted):
     """The harness must be able to fail; `make mutants` plants all of them."""
     assert caught_by(planted, 60) is not None
+
+
+def test_the_table_of_planted_faults_is_whole():
+    """Each is named with the seed that caught it, and none lives."""
+    rows = [line.split(" | ") for line in TABLE.read_text().splitlines() if line.startswith("| ")][1:]
+    assert [row[0].removeprefix("| ") for row in rows] == [name_of(planted) for planted in PLANTED]
+    assert all(row[2].isdigit() for row in rows)

@@ -12,6 +12,11 @@ import msgspec
 
 from rumbo.core.instant import Instant
 
+FORMAT: Final = 2
+"""Of all that is kept in store and changelog: profiles, position, notes. A worker reads every earlier one and refuses a later one.
+
+A field more needs a new number where the last one was in use: an older worker would drop what it does not know. 1: until sequences.
+"""
 DUE_BYTES: Final = 8
 SEEN_CAP: Final = 64
 HISTORY_CAP: Final = 20

@@ -11,9 +11,8 @@ from typing import Final
 import msgspec
 
 from rumbo.core.instant import Instant
+from rumbo.core.profile import FORMAT
 from rumbo.errors import InternalError
-
-FORMAT: Final = 1
 
 
 class SourcePosition(msgspec.Struct, array_like=True):
@@ -32,6 +31,7 @@ class Position(msgspec.Struct, array_like=True):
     """One partition of a stage."""
 
     format: int = FORMAT
+    """Of what wrote last: `load` makes it ours, so that the next commit says so and an older worker keeps off."""
     sources: dict[str, SourcePosition] = {}
     clock: Instant = 0
     """The partition's clock; it never goes back."""
@@ -67,7 +67,11 @@ def load(value: bytes | None) -> Position:
             f"the position record cannot be read ({error}): a newer version wrote it, or it is damaged"
         ) from None
     if found.format > FORMAT:
-        raise PositionError("the position record was written by a newer version of Rumbo: run that one")
+        raise PositionError(
+            f"the state in the changelog has format {found.format} and this version reads up to {FORMAT}: a newer version of Rumbo wrote "
+            "it; run that one"
+        )
+    found.format = FORMAT
     return found
 
 

@@ -53,8 +53,9 @@ class ChangelogReader:
         )
 
     async def start(self) -> None:
-        """Connect."""
+        """Connect. Its tasks run once: one that is cancelled before that hands its cancellation on to whoever stops it."""
         await self._consumer.start()
+        await asyncio.sleep(0)
 
     async def stop(self) -> None:
         """Disconnect."""

@@ -26,10 +26,9 @@ from rocksdict import (
 )
 
 from rumbo.core.instant import Instant
-from rumbo.core.profile import DUE_BYTES
+from rumbo.core.profile import DUE_BYTES, FORMAT
 from rumbo.errors import InternalError
 
-FORMAT: Final = 1
 MIB: Final = 1024 * 1024
 _FORMAT_KEY: Final = b"mformat"
 _OWNER_KEY: Final = b"mowner"
@@ -125,30 +124,39 @@ class Store:
         )
         return cls.open(folder, owner, memory)
 
-    @staticmethod
-    def _claim(db: Any, folder: Path, owner: str, known: list[bytes | None]) -> None:
+    @classmethod
+    def _claim(cls, db: Any, folder: Path, owner: str, known: list[bytes | None]) -> None:
+        """Whether the store is ours to use; an empty one and one of an earlier format are made so."""
         written, whose = known
-        if written is None:
-            batch = WriteBatch(raw_mode=True)
-            batch.put(_FORMAT_KEY, FORMAT.to_bytes(4, "big"))
-            batch.put(_OWNER_KEY, owner.encode())
-            try:
-                db.write(batch)
-            except Exception as error:  # noqa: BLE001  the same
-                db.close()
-                raise _unusable(folder, str(error)) from None
-            return
-        if int.from_bytes(written, "big") > FORMAT:
+        version = int.from_bytes(written, "big") if written is not None else 0
+        if version > FORMAT:
             db.close()
             raise StoreError(
-                f"{folder} was written by a newer version of Rumbo; run that one, or remove the folder to rebuild it"
+                f"{folder} has format {version} and this version reads up to {FORMAT}: a newer version of Rumbo wrote it; run that one, "
+                "or remove the folder to rebuild it"
             )
-        if whose != owner.encode():
+        if whose is not None and whose != owner.encode():
             db.close()
-            other = (whose or b"?").decode(errors="replace")
+            other = whose.decode(errors="replace")
             raise StoreError(
                 f"{folder} holds the state of {other}, not of {owner}; point the state directory elsewhere"
             )
+        if version < FORMAT:
+            cls._mark(db, folder, owner)
+            if version:
+                log.info("state of an earlier format: read as it is", folder=str(folder), format=version, now=FORMAT)
+
+    @staticmethod
+    def _mark(db: Any, folder: Path, owner: str) -> None:
+        """Write whose it is and in which format. Rows of earlier formats stay: they are read as they are, and written anew as they change."""
+        batch = WriteBatch(raw_mode=True)
+        batch.put(_FORMAT_KEY, FORMAT.to_bytes(4, "big"))
+        batch.put(_OWNER_KEY, owner.encode())
+        try:
+            db.write(batch)
+        except Exception as error:  # noqa: BLE001  rocksdict raises nothing narrower
+            db.close()
+            raise _unusable(folder, str(error)) from None
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of these keys, None where there is none."""

@@ -6,6 +6,7 @@ Faust's own recovery reads a record at a time and swallows errors; here an assig
 
 from __future__ import annotations
 
+from asyncio import CancelledError, current_task
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from faust.tables.manager import TableManager
@@ -43,7 +44,10 @@ class BatchRecovery(Recovery):
                 continue  # the signal for the next assignment is set already
             except ServiceStopped:
                 return
-            except Exception as error:  # noqa: BLE001  whatever it is, the process must not go on half assigned
+            except (Exception, CancelledError) as error:
+                task = current_task()
+                if task is not None and task.cancelling():
+                    raise
                 if self.app.consumer_generation_id == generation and not self.should_stop:
                     self.carriers[0].fail(error)
                     return
