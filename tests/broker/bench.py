@@ -55,11 +55,15 @@ class Bench:
             if text:
                 (self.topology_folder / path.name).write_text(text)
         self.topology: Topology = load(self.topology_folder)
-        self.settings = known or settings({}, broker=bootstrap)
+        self.settings = known or settings(
+            {}, broker=bootstrap, insecure=True
+        )  # brokers may have addresses of their own
         if create:
             create_topics(self.topology, self.settings, partitions=PARTITIONS, replicas=replicas)
         self.source = self.topology.sources[0].topic
         self.workers: list[Worker] = []
+        self.patience = 30.0
+        """Seconds for reading a topic."""
         self.under: Sequence[str] = ()
         """The command that runs each worker started from now on, and `inside`, where its port is reached: a network namespace."""
         self.inside: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -100,7 +104,7 @@ class Bench:
         for place in places:
             consumer.seek(place, 0)
         found = []
-        until = time.monotonic() + 30
+        until = time.monotonic() + self.patience
         while any(consumer.position(place) < ends[place] for place in places):
             assert time.monotonic() < until, f"{topic}: a transaction hangs, or the broker does"
             found += [record for records in consumer.poll(200, max_records=10_000).values() for record in records]

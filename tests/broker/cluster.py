@@ -18,6 +18,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -32,7 +33,7 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
-listeners=CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+listeners=CLIENT://{host}:{port},CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=CLIENT
 listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -175,8 +176,12 @@ class Cluster:
         *,
         format_options: tuple[str, ...] = (),
         java_options: tuple[str, ...] = (),
+        hosts: Sequence[str] = (),
     ) -> None:
         self._format_options = format_options
+        hosts = hosts or ["127.0.0.1"] * nodes
+        self.network: object = None
+        """Between these brokers and a worker, where a test has put one."""
         folder.mkdir(parents=True, exist_ok=True)
         folder = folder.resolve()
         java = ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *java_options]
@@ -184,10 +189,10 @@ class Cluster:
         self.nodes = [Node(number, folder, command) for number in range(1, nodes + 1)]
         ports, controllers = [free_port() for _ in self.nodes], [free_port() for _ in self.nodes]
         voters = ",".join(f"{node.number}@127.0.0.1:{port}" for node, port in zip(self.nodes, controllers, strict=True))
-        self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in ports)
-        for node, port, controller in zip(self.nodes, ports, controllers, strict=True):
+        self.bootstrap = ",".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=True))
+        for node, host, port, controller in zip(self.nodes, hosts, ports, controllers, strict=True):
             text = PROPERTIES.format(
-                node=node.number, voters=voters, port=port, controller=controller, data=folder / f"data-{node.number}",
+                node=node.number, voters=voters, host=host, port=port, controller=controller, data=folder / f"data-{node.number}",
                 replicas=nodes, in_sync=min(2, nodes),
             )  # fmt: skip
             node.config.write_text(text + extra)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,20 @@ from tests.chaos.round import Round
 
 
 @contextmanager
-def clusters(folder: Path) -> Iterator[Any]:
-    """Gives a Kafka of so many nodes, started when first asked for; only one at a time."""
+def clusters(folder: Path) -> Iterator[Callable[[Scenario], Cluster]]:
+    """Gives a scenario's Kafka, started when first asked for; only one at a time."""
     with ExitStack() as stack:
-        running: dict[int, Cluster] = {}
+        running: dict[object, Cluster] = {}
 
-        def of(nodes: int) -> Cluster:
-            if nodes not in running:
+        def of(scenario: Scenario) -> Cluster:
+            key = scenario.kafka or scenario.nodes
+            if key not in running:
                 stack.pop_all().close()
                 running.clear()
-                running[nodes] = stack.enter_context(Cluster(folder / f"kafka-{nodes}-{time.monotonic_ns()}", nodes))
-            return running[nodes]
+                place = folder / f"kafka-{time.monotonic_ns()}"
+                made = scenario.kafka(place) if scenario.kafka is not None else Cluster(place, scenario.nodes)
+                running[key] = stack.enter_context(made)
+            return running[key]
 
         yield of
 
@@ -98,7 +101,7 @@ def main() -> int:
                     "fault": scenario.name,
                     "commit": name,
                     "seed": seed,
-                    **play(scenario, cluster(scenario.nodes), folder, seed),
+                    **play(scenario, cluster(scenario), folder, seed),
                 }
                 failed += "failed" in row
                 print(row if options.trial or "failed" in row else said(row), flush=True)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 from kafka.admin import KafkaAdminClient
 
-from tests.broker.cluster import Node
+from tests.broker.cluster import Cluster, Node
+from tests.chaos.disks import fill, small_disk
+from tests.chaos.network import Network
 from tests.chaos.oracle import Verdict
 from tests.chaos.round import Round
+from tests.chaos.workers import shared
 
 ROLES = ("leader", "group coordinator", "transaction coordinator", "controller")
 INTERNAL_PARTITIONS = 4
@@ -76,6 +84,20 @@ def broker_lost(run: Round) -> Verdict:
     return run.finish()
 
 
+def bounced(run: Round) -> Verdict:
+    """The only broker is killed and started again, under load: the worker waits for it or is started again."""
+    run.traffic.start()
+    run.start()
+    run.up()
+    run.moves()
+    [node] = run.cluster.nodes
+    node.stop(gently=False)
+    run.faults += 1
+    node.start()
+    run.moves(90)
+    return run.finish()
+
+
 def all_frozen(run: Round) -> Verdict:
     """F12: every broker stands still for a while: nothing is dropped, memory stays bounded."""
     run.traffic.start()
@@ -107,4 +129,62 @@ def leader_frozen(run: Round) -> Verdict:
     run.faults += 1
     run.moves(120)
     run.until(lambda: in_sync(run), 90)
+    return run.finish()
+
+
+@contextmanager
+def cluster_with_a_small_disk(folder: Path) -> Iterator[Cluster]:
+    """Three brokers; the second has a file system of its own."""
+    with small_disk(folder / "data-2", "256m"), Cluster(folder, 3) as cluster:
+        yield cluster
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is not None
+
+
+def broker_disk_full(run: Round) -> Verdict:
+    """F5b: the log directory of one broker of three is full: that broker is lost, and comes back when there is space."""
+    data, node = run.cluster.nodes[1].config.parent / "data-2", run.cluster.nodes[1]
+    run.traffic.start()
+    run.start()
+    run.up()
+    run.moves()
+    filler = fill(data)
+    process = node.process
+    assert process is not None
+    run.until(partial(_has_ended, process), 120)
+    run.faults += 1
+    run.moves(90)
+    filler.unlink()
+    node.start()
+    run.until(lambda: in_sync(run), 120)
+    run.moves(90)
+    return run.finish()
+
+
+def cut_off(run: Round) -> Verdict:
+    """F14: a worker's network is cut, for less and for more than its session; or what it sends to one broker of three is dropped."""
+    network = run.cluster.network
+    assert isinstance(network, Network)
+    run.away = network
+    run.traffic.start()
+    run.start("away")
+    run.start("two")
+    run.until(lambda: shared(run))
+    for kind in run.chance.sample(("short", "long", "one", "two"), 4):
+        if kind == "short":
+            with network.cut():
+                run.go_on(run.chance.uniform(0.5, 4))
+        elif kind == "long":
+            with network.cut():
+                run.until(run.workers["two"].owns)
+                run.go_on(run.chance.uniform(0, 5))
+        else:
+            brokers = run.chance.sample((1, 2, 3), 1 if kind == "one" else 2)
+            with network.dark(*brokers):
+                run.go_on(run.chance.uniform(2, 15))
+        run.faults += 1
+        run.until(lambda: shared(run))
+        run.moves(90)
     return run.finish()

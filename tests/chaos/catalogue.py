@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import NamedTuple
 
-from tests.chaos import brokers, disks, inputs, workers
+from tests.broker.cluster import Cluster
+from tests.chaos import brokers, disks, inputs, network, workers
 from tests.chaos.oracle import Verdict
 from tests.chaos.round import Round
 
@@ -19,6 +22,8 @@ class Scenario(NamedTuple):
     play: Callable[[Round], Verdict]
     target: int
     nodes: int = 1
+    kafka: Callable[[Path], AbstractContextManager[Cluster]] | None = None
+    """Brokers of its own; none: so many as any other scenario has."""
 
 
 def everything(run: Round) -> Verdict:
@@ -73,6 +78,7 @@ SCENARIOS = (
     Scenario("F3b", "a worker's event loop stands still for one and a half sessions", workers.loop_stands_still, 20),
     Scenario("F4", "a rebalance storm: one of three workers comes or goes every few seconds", workers.storm, 100),
     Scenario("F5", "the state's file system is full", disks.disk_full, 10),
+    Scenario("F5b", "one broker of three has a full disk", brokers.broker_disk_full, 5, 3, brokers.cluster_with_a_small_disk),
     Scenario("F6", "a store's files cut, flipped or deleted; another app's; a newer version's", disks.corrupt, 80),
     Scenario("F6b", "the state directory deleted, restored from an old backup, or ahead of its changelog", disks.disk_of_another_time, 10),
     Scenario("F7", "the poison set, first in each partition and at 1 % of live traffic, over kills", inputs.poison, 150),
@@ -82,7 +88,9 @@ SCENARIOS = (
     Scenario("F11", "the input topic given more partitions", inputs.partitions_added, 3),
     Scenario("F12", "every broker stands still for up to 20 s", brokers.all_frozen, 10),
     Scenario("F13", "the leader or the coordinator silent for longer than a commit may take", brokers.leader_frozen, 20, 3),
+    Scenario("F14", "a worker's network cut for less or more than its session; what it sends to one or two brokers dropped", brokers.cut_off, 20, 3, network.cluster_behind),
     Scenario("F15", "SIGTERM under load, SIGINT twice, no memory left", workers.told_to_end, 20),
     Scenario("F16", "the group's offsets lost or reset; the changelog's head cut off", inputs.offsets_or_changelog_lost, 3),
+    Scenario("F17", "a rolling upgrade from the last version with format 1", workers.upgraded, 9),
     Scenario("F18", "a seeded mix of kills, freezes, wiped disks and lost brokers", everything, 50, 3),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -164,14 +164,17 @@ def _newer(run: Round, folder: Path) -> None:
     _rewritten(run, folder, b"mformat", struct.pack(">I", FORMAT + 1))
 
 
-def disk_of_another_time(run: Round) -> Verdict:
+CHANGES = ("wiped", "backup", "ahead", "wiped", "backup")
+
+
+def disk_of_another_time(run: Round, changes: Sequence[str] = CHANGES) -> Verdict:
     """F6b: the state directory is deleted; an old backup is restored; the state is ahead of its changelog."""
     run.traffic.start()
     run.start()
     run.up()
     run.go_on(1)
     backup = run.folder / "backup"
-    for change in ("wiped", "backup", "ahead", "wiped", "backup"):
+    for change in changes:
         run.kill()
         state = run.state("one")
         if not backup.exists():

@@ -372,12 +372,13 @@ def _stable(bench: Bench, verdict: Verdict) -> None:
 
 def ask(worker: Worker, names: Iterable[str]) -> dict[str, Any]:
     """What a worker (or, through it, its neighbour) says of each customer."""
-    connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=10)
     found: dict[str, Any] = {}
-    for name in names:
-        connection.request("GET", f"/v1/customers/{quote(name, safe='')}")
-        answer = connection.getresponse()
-        body = answer.read()
-        found[name] = json.loads(body) if answer.status == 200 else {"status": answer.status}
-    connection.close()
+    with worker.inside():
+        connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=10)
+        for name in names:
+            connection.request("GET", f"/v1/customers/{quote(name, safe='')}")
+            answer = connection.getresponse()
+            body = answer.read()
+            found[name] = json.loads(body) if answer.status == 200 else {"status": answer.status}
+        connection.close()
     return found

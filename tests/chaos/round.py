@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ from rumbo.engine.broker import changelog_of
 from rumbo.engine.store import POSITION_KEY
 from tests.broker.bench import PARTITIONS, ROOT, Bench, Worker
 from tests.broker.cluster import Cluster
+from tests.chaos.network import Network
 from tests.chaos.oracle import Verdict, ask, judge
 
 END = "2026-01-02T00:00:00Z"
 """A day after the first event: whoever has gone quiet is noticed by then."""
 CUSTOMERS, HISTORY = 300, 200_000
+LATER = {"status": 503}
 RESTARTED = {69, 70}
 """Exit codes after which a supervisor starts a worker again (`docs/operating.md`)."""
 JOURNEY = (
@@ -101,6 +104,9 @@ class Round:
         )
         self.traffic = Traffic(self.bench, events(seed), rate)
         self.workers: dict[str, Worker] = {}
+        self.bench.patience = 120  # a broker may be away
+        self.away: Network | None = None
+        """Where the worker `away` runs."""
         self._how: dict[str, tuple[str, dict[str, str | None], float]] = {}
         self.faults = self.restarts = 0
         self.recoveries: list[float] = []
@@ -120,8 +126,13 @@ class Round:
             "RUMBO__INSTANCE": name,
             "RUMBO__MAX_BATCH": "50",
             "RUMBO__WEB_RATE": "100000",
+            "RUMBO__INSECURE": "true",
             **environment,
         }
+        if name == "away" and self.away is not None:
+            self.bench.under, self.bench.inside = self.away.under, self.away.inside
+        else:
+            self.bench.under, self.bench.inside = (), nullcontext
         worker = self.workers[name] = self.bench.worker(disk or name, **settings)
         self._how[name] = disk or name, environment, time.monotonic()
         return worker
@@ -273,7 +284,9 @@ class Round:
                 if each.key[:2] == b"pc"
             }
         )
-        served = ask(next(iter(self.workers.values())), names)
+        served: dict[str, Any] = {}
+        for worker in self.workers.values():  # the first forwards, where it reaches the others
+            served |= ask(worker, [name for name in names if served.get(name, LATER) == LATER])
         for name in list(self.workers):
             self.end(name)
         return judge(self.bench, self.bench.folder.glob("state-*"), served, repeats=self.repeats)

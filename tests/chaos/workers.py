@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from rumbo.engine.failpoint import NAMES
-from tests.broker.bench import Worker
+from tests.broker.bench import ROOT, Worker
 from tests.chaos.oracle import Verdict
 from tests.chaos.round import Round
 
@@ -114,13 +114,13 @@ def loop_stands_still(run: Round) -> Verdict:
     return run.finish()
 
 
-def storm(run: Round) -> Verdict:
+def storm(run: Round, changes: int = 12) -> Verdict:
     """F4: one of three workers comes or goes every few seconds, in order or killed; members without a stable name, so that all move."""
     names = ["one", "two", "three"]
     run.traffic.start()
     for name in names:
         run.start(name, RUMBO__INSTANCE=None)
-    for _ in range(12):
+    for _ in range(changes):
         run.go_on(run.chance.uniform(2, 5))
         name = run.chance.choice(names)
         if name not in run.workers:
@@ -161,5 +161,37 @@ def told_to_end(run: Round) -> Verdict:
     run.faults += 1
     run.start()
     run.up()
+    run.moves()
+    return run.finish()
+
+
+LAST_OF_FORMAT_1 = "a0947df"
+
+
+def upgraded(run: Round) -> Verdict:
+    """F17: two workers of the last version with format 1 are replaced one after the other; an old one refuses what a new one has written."""
+    source = run.folder / "old"
+    source.mkdir()
+    archive = subprocess.run(
+        ["git", "archive", LAST_OF_FORMAT_1, "src"], cwd=ROOT, capture_output=True, check=True
+    ).stdout
+    subprocess.run(["tar", "x", "-C", str(source)], input=archive, check=True)
+    old = str(source / "src")
+    run.traffic.start()
+    run.start("one", PYTHONPATH=old), run.start("two", PYTHONPATH=old)
+    run.until(lambda: shared(run))
+    run.moves()
+    run.end("one")
+    run.start("one")
+    run.until(lambda: shared(run))
+    run.moves()
+    behind = run.workers.pop("two")
+    run.kill("one")
+    assert behind.wait(60) == 70, behind.log.read_text()[-300:]
+    assert "newer version of Rumbo" in behind.log.read_text()
+    run.faults += 1
+    run.start("one"), run.start("two")
+    run.until(lambda: shared(run))
+    run.faults += 1
     run.moves()
     return run.finish()
