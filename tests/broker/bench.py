@@ -126,7 +126,7 @@ class Worker:
     """A worker process, and what it says of itself."""
 
     def __init__(self, bench: Bench, name: str, environment: Mapping[str, str | None]) -> None:
-        self.state, self.port = bench.folder / f"state-{name}", free_port()
+        self.name, self.state, self.port = name, bench.folder / f"state-{name}", free_port()
         self.log = bench.folder / f"{name}-{len(bench.workers)}.log"
         self._bench = bench
         self.inside = bench.inside
