@@ -32,7 +32,7 @@ EVENTS = [
 def decisions():
     """Real decisions of every kind that the shipped topologies make."""
     made = []
-    for name in ("grocery", "saas"):
+    for name in ("grocery", "saas", "outreach"):
         local = Local(load(f"topologies/{name}"))
         for number, value in enumerate(lines(25)):
             made += local.send(Record("t", 0, number, -1, None, value))

@@ -183,10 +183,10 @@ authority: {set: [{event: Set, stage: event.properties.stage, expires_after: 9d}
 
 def test_what_is_not_known_yet_is_refused_and_never_ignored(tmp_path):
     """Constructs of the language that this version lacks are named."""
-    body = 'journey: j\nversion: "1.0"\nflows: [{id: cart}]\npolicies: {p: {quiet_hours: {from: "20:00"}}}\n'
+    body = 'journey: j\nversion: "1.0"\nattribution: {models: [linear]}\npolicies: {p: {send_time: best}}\n'
     said = [str(each) for each in loaded(tmp_path, body).errors]
-    assert any("`flows` is not known" in each for each in said)
-    assert any("`quiet_hours` is not known" in each for each in said)
+    assert any("`attribution` is not known" in each for each in said)
+    assert any("`send_time` is not known" in each for each in said)
 
 
 def test_warnings_do_not_keep_it_from_running(tmp_path):

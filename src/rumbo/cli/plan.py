@@ -30,7 +30,7 @@ def command(topology: Path, source: str | None, *, as_json: bool) -> int:
     """
     known = load(topology)
     if source is None:
-        plan = tracking_plan(known.journeys)
+        plan = tracking_plan(known.journeys, known.contact)
         click.echo(_json(plan) if as_json else "\n".join(_plan(plan, known.name)))
         return 0
     found = compare_plan(known, records(source, lambda _record, _reject: None))

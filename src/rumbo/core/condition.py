@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import isnan
 from typing import Any, NamedTuple, assert_never
-from zoneinfo import ZoneInfo
 
+from rumbo.core.cap import Caps
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import (
     All,
@@ -31,6 +31,7 @@ from rumbo.core.expression import UNKNOWN, is_unknown
 from rumbo.core.instant import Instant, format_duration, isoformat
 from rumbo.core.scope import Read, Scope
 from rumbo.core.tracker import EXACT, Trackers, bucket_width, count_buckets, count_within
+from rumbo.core.zone import ZoneOf
 
 NextChange = Callable[[Scope], Instant]
 """The earliest instant after now at which time alone may change the answer; 0 for never."""
@@ -64,10 +65,11 @@ class Vocabulary(NamedTuple):
     stage_rank: Callable[[str], int]
     trait: Callable[[str], Read]
     """The reader of a trait of the customer; asking keeps it."""
-    zone: Callable[[], Callable[[Scope], ZoneInfo]]
-    """Who reads the customer's zone (`core.zone`); asking keeps the traits that name it."""
+    zone: Callable[..., ZoneOf]
+    """Who reads the zone of this name, or (None) the customer's (`core.zone`); asking keeps the traits that name it."""
     contact: Contact
     """What a customer may be asked, whatever the journey."""
+    caps: Caps
 
 
 def never(_scope: Scope) -> Instant:

@@ -405,6 +405,48 @@ class Action(_Data, frozen=True):
     priority: int = 5
 
 
+class QuietHours(_Data, frozen=True):
+    """No action in [begin, end), seconds of the day; in the customer's zone where `zone` is None. `begin` after `end` goes over midnight.
+
+    `do`: keep it until they are over, drop it, or keep it only where it does not expire before.
+    """
+
+    begin: int
+    end: int
+    zone: str | None = None
+    do: Literal["hold", "drop", "before_expiry"] = "hold"
+
+
+class Cap(_Data, frozen=True):
+    """At most so many in any window of this length, or (None) on any calendar day in the customer's zone.
+
+    `by` says what is counted together: the rule's own actions, all of its purpose, all of its channel, or all actions; with
+    `kind`, `purpose` or `channel` (and `by` all) those that have them.
+    """
+
+    count: int
+    within: Duration | None = None
+    by: Literal["rule", "purpose", "channel", "all"] = "rule"
+    kind: str | None = None
+    purpose: str | None = None
+    channel: str | None = None
+
+
+class HoldOut(_Data, frozen=True):
+    """This share of customers, the same ones each time, gets nothing, so that the effect can be measured."""
+
+    experiment: str
+    share: float
+
+
+class Limits(_Data, frozen=True):
+    """What a policy allows."""
+
+    quiet_hours: QuietHours | None = None
+    caps: tuple[Cap, ...] = ()
+    hold_out: HoldOut | None = None
+
+
 class Trigger(_Data, frozen=True):
     """When to act, and how.
 
@@ -419,6 +461,7 @@ class Trigger(_Data, frozen=True):
     again: Literal["always", "once", "per_entry"] = "always"
     cooldown: Duration | None = None
     mode: Literal["live", "shadow"] = "live"
+    limits: Limits = Limits()
 
 
 # What a customer may be asked -------------------------------------------------------------------------------------------
@@ -443,7 +486,7 @@ class Preferred(_Data, frozen=True):
 
     trait: str
     otherwise: str
-    channels: tuple[str, ...] = ()
+    channels: tuple[str, ...]
 
 
 class Contact(_Data, frozen=True):
@@ -455,6 +498,10 @@ class Contact(_Data, frozen=True):
     """Interactions that put the customer on the suppression list."""
     unlisted: tuple[EventTest, ...] = ()
     preferred: Preferred | None = None
+    caps: tuple[Cap, ...] = ()
+    """For every action, whatever its rule."""
+    hold_out: HoldOut | None = None
+    """For every action of a marketing purpose."""
 
 
 class Journey(_Data, frozen=True):

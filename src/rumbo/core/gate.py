@@ -6,14 +6,20 @@ journey's state.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
 
+from rumbo.core.cap import Log, full
 from rumbo.core.consent import plain, refusal, standing
 from rumbo.core.decision import Cause, Gate, GateAnswer, Leaf
-from rumbo.core.definition import Contact, Sort
+from rumbo.core.definition import Cap, HoldOut, QuietHours, Sort
 from rumbo.core.instant import Duration, Instant, format_duration, isoformat
-from rumbo.core.scope import Scope
+from rumbo.core.scope import Scope, Turn
+from rumbo.core.zone import ZoneOf, quiet_until
+
+HELD_OUT: Final = "hold_out"
+TREATED: Final = "treated"
 
 
 class Attempt(NamedTuple):
@@ -26,6 +32,8 @@ class Attempt(NamedTuple):
     params: dict[str, Any]
     leaves: tuple[Leaf, ...]
     causes: tuple[Cause, ...]
+    held_since: Instant = 0
+    """When a gate began to hold it; 0: none has."""
 
 
 class No(NamedTuple):
@@ -33,6 +41,10 @@ class No(NamedTuple):
 
     detail: str
     release_at: Instant = 0
+    hold: bool = False
+    """Whether the action is kept until then."""
+    gate: Gate | None = None
+    """Another name than the gate's own."""
 
 
 Ask = Callable[[Attempt, Scope], No | None]
@@ -80,19 +92,67 @@ def cooldown(length: Duration) -> Ask:
     return ask
 
 
+def hold_out(experiment: HoldOut) -> Ask:
+    """The same customers each time: they get nothing, so that the effect can be measured."""
+
+    def ask(_attempt: Attempt, scope: Scope) -> No | None:
+        if variant(experiment, scope.profile.customer) == TREATED:
+            return None
+        return No(f"in the hold-out of {experiment.experiment} ({experiment.share:.4g} of customers)")
+
+    return ask
+
+
+def variant(experiment: HoldOut, customer: str) -> str:
+    """Whether the customer is held out: by a hash of both names, so that it stays so and no other experiment has the same ones."""
+    return HELD_OUT if share(experiment.experiment, customer) < experiment.share else TREATED
+
+
+def share(name: str, customer: str) -> float:
+    """Where the customer stands in [0, 1) for this experiment or split."""
+    digest = blake2b(f"{len(name)}:{name}{customer}".encode(), digest_size=7).digest()
+    return int.from_bytes(digest) / 2**56
+
+
+def quiet_hours(hours: QuietHours, zone: ZoneOf) -> Ask:
+    """The customer's own time of day, read at the customer's clock."""
+    text = f"quiet hours {_clock(hours.begin)} to {_clock(hours.end)}"
+
+    def ask(attempt: Attempt, scope: Scope) -> No | None:
+        here = zone(scope)
+        until = quiet_until(scope.now, hours.begin, hours.end, here)
+        if not until:
+            return None
+        in_time = not 0 < attempt.expires_at <= until
+        hold = hours.do == "hold" or (hours.do == "before_expiry" and in_time)
+        return No(f"{text} in {here.key}", until, hold)
+
+    return ask
+
+
+def _clock(second: int) -> str:
+    return f"{second // 3600:02}:{second // 60 % 60:02}" + (f":{second % 60:02}" if second % 60 else "")
+
+
+def cap(limit: Cap, logs: Mapping[str | None, Log], zone: ZoneOf) -> Ask:
+    """How often the customer was asked already. Where others took the last place at this very instant, that is `priority`."""
+
+    def ask(attempt: Attempt, scope: Scope) -> No | None:
+        log = logs.get(attempt.channel)
+        found = full(limit, log, scope, zone) if log is not None else None
+        if found is None:
+            return None
+        took = scope.took.get(found.log.name, ()) if isinstance(scope, Turn) else ()
+        if not took:
+            return No(found.detail, found.release_at)
+        return No(f"{found.detail}: {', '.join(took)} went first", found.release_at, gate="priority")
+
+    return ask
+
+
 def shadow(_attempt: Attempt, _scope: Scope) -> No | None:
     """A rule in shadow mode decides and explains, and emits nothing but this."""
     return No("the rule is in shadow mode")
-
-
-def contact_gates(contact: Contact, purpose: str | None) -> Asked:
-    """The gates that a topology's `contact` puts before every action."""
-    asked: list[tuple[Gate, Ask]] = []
-    if purpose is not None and (sort := contact.purposes.get(purpose)) is not None and sort != "transactional":
-        asked.append(("consent", consent(sort, purpose)))
-    if contact.listed or contact.purposes:  # a control record may list too
-        asked.append(("suppression_list", suppression_list))
-    return tuple(asked)
 
 
 def answers(asked: Asked, stopped_by: Gate | None, no: No | None) -> tuple[GateAnswer, ...]:
@@ -100,7 +160,7 @@ def answers(asked: Asked, stopped_by: Gate | None, no: No | None) -> tuple[GateA
     said: list[GateAnswer] = []
     for gate, _ in asked:
         if gate == stopped_by and no is not None:
-            return (*said, GateAnswer(gate, passed=False, detail=no.detail))
+            return (*said, GateAnswer(no.gate or gate, passed=False, detail=no.detail))
         said.append(GateAnswer(gate, passed=True))
     return tuple(said)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from rumbo.core.decision import Because, Decision, GateAnswer, Kind, Leaf
+from rumbo.core.decision import Because, Cause, Decision, GateAnswer, Kind, Leaf
 from rumbo.core.definition import Journey
 from rumbo.core.instant import isoformat
 from rumbo.core.outputs import Data
@@ -18,13 +18,14 @@ class Identity:
         self.topology, self.journey, self.version = topology, journey.id, journey.version
         self._begin = "".join(f"{len(part)}:{part}|" for part in (topology, journey.id, journey.major))
 
-    def decide(self, scope: Scope, kind: Kind, trigger: str, data: Data) -> Decision:
+    def decide(self, scope: Scope, kind: Kind, trigger: str, data: Data, occurrence: str = "") -> Decision:
         """Sign what `trigger` decided on this input: the id hangs on the rule, the customer and the occurrence, nothing else.
 
-        The id is `decision.decision_id`'s, with what never changes written once.
+        The id is `decision.decision_id`'s, with what never changes written once. `occurrence` where it is not this input's.
         """
-        customer, event = scope.profile.customer, scope.event
-        occurrence = (event.id if event is not None else scope.occurrence) + scope.mark
+        customer = scope.profile.customer
+        if not occurrence:
+            occurrence = (scope.event.id if scope.event is not None else scope.occurrence) + scope.mark
         text = f"{self._begin}{len(customer)}:{customer}|{len(trigger)}:{trigger}|{len(occurrence)}:{occurrence}|"
         return Decision(sha256(text.encode()).hexdigest(), kind, customer, scope.at, self.journey, data)
 
@@ -33,13 +34,18 @@ class Identity:
         return {"customer": scope.profile.customer, "journey": self.journey, "version": self.version}
 
     def because(
-        self, scope: Scope, rule: str, conditions: tuple[Leaf, ...] = (), gates: tuple[GateAnswer, ...] = ()
+        self,
+        scope: Scope,
+        rule: str,
+        conditions: tuple[Leaf, ...] = (),
+        gates: tuple[GateAnswer, ...] = (),
+        causes: tuple[Cause, ...] | None = None,
     ) -> Because:
-        """Why: the rule, what was seen, the interaction or the due instant, the customer's clock."""
+        """Why: the rule, what was seen, the interactions (this input's, where none are given) or the due instant, the customer's clock."""
         return Because(
             rule=rule,
             due=isoformat(scope.at) if scope.event is None else None,
-            events=scope.causes,
+            events=scope.causes if causes is None else causes,
             conditions=conditions,
             gates=gates,
             clock=isoformat(scope.now),

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from rumbo.core.authority import Order, Orders, Rule, said
 from rumbo.core.definition import Journey
+from rumbo.core.holding import Holding
 from rumbo.core.identity import Identity
 from rumbo.core.profile import JourneyState
+from rumbo.core.request import Signer
 from rumbo.core.scope import Turn
 from rumbo.core.score import ScoreMachine
 from rumbo.core.scoring import Awarding, Scoring
@@ -61,12 +63,15 @@ class JourneyMachine:
         self._orders = Orders(journey, vocabulary)
         self._staging = Staging(self.id, self.stages, journey.unstable, self._who)
         self._staging.calls(self._triggers, self._waiting.stage_changed)
+        self._holding = Holding(self.id, {each.id: each.request for each in self._triggers})
+        self._signer = Signer(self._who, self._scoring.values, self._holding.keep)
         self.timers: dict[str, Callable[[Turn], bool]] = {
             **self._scoring.timers(),
             **self._segments.timers(),
             **self._staging.timers(),
             **self._waiting.timers(),
             **{each.timer: each.due for each in self._watchers},
+            self._holding.timer: self._release,
         }
 
     def trigger(self, name: str) -> TriggerMachine:
@@ -169,6 +174,16 @@ class JourneyMachine:
             self._settle(turn, moved=moved)
         self._act(turn, ())
 
+    def recheck(self, turn: Turn) -> None:
+        """The customer's word has changed: what is held without it ends."""
+        self._holding.recheck(turn, self._signer)
+
+    def _release(self, turn: Turn) -> bool:
+        """Held actions have come to their instant: ask for them again. No stage is moved."""
+        for request, attempt in self._holding.due(turn):
+            request.want(attempt, turn, self._signer)
+        return False
+
     def _act(self, turn: Turn, listening: tuple[TriggerMachine, ...]) -> None:
         machines = listening
         if turn.called:
@@ -176,9 +191,7 @@ class JourneyMachine:
             turn.called.clear()
         for machine in machines:
             if machine.where is None or machine.where(turn) is True:
-                decision = act(machine, turn, self._who, self._scoring.values)
-                if decision is not None:
-                    turn.out.append(decision)
+                act(machine, turn, self._signer)
             machine.acted(turn)
 
 

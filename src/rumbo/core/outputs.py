@@ -116,6 +116,15 @@ class ActionSuppressed(ActionRequested, frozen=True, kw_only=True):
     gate: Gate
     detail: str
     would_release_at: str | None = None
+    held: bool | msgspec.UnsetType = msgspec.UNSET
+    """True: it is kept, and asked for then, if every gate says yes."""
+
+
+class ExposureRecorded(Output, frozen=True, kw_only=True):
+    """The customer was given a variant of an experiment for the first time: what results are to be measured by."""
+
+    experiment: str
+    variant: str
 
 
 Data = (
@@ -127,4 +136,5 @@ Data = (
     | ScoreChanged
     | ActionRequested
     | ActionSuppressed
+    | ExposureRecorded
 )

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from rumbo.core.decision import Cause, Gate
 from rumbo.core.instant import Instant
 
 FORMAT: Final = 2
@@ -44,6 +45,24 @@ class Ledger(msgspec.Struct, array_like=True):
     """`purpose|channel` (`*`: every) -> `core.consent.Entry`."""
     listed: list[Any] = []
     """The suppression list: [at, whether on it, source]; empty: never said."""
+    sent: dict[str, list[Instant]] = {}
+    """For each cap's log the last emissions, ascending: no more than the cap counts."""
+    exposures: dict[str, str] = {}
+    """Experiment -> the variant that was recorded."""
+
+
+class Held(msgspec.Struct, array_like=True):
+    """An action that a gate keeps until `release_at`: what was decided then, so that it can be asked for later."""
+
+    rule: str
+    occurrence: str
+    release_at: Instant
+    expires_at: Instant
+    channel: str | None
+    params: dict[str, Any]
+    causes: list[Cause]
+    since: Instant
+    gate: Gate
 
 
 class JourneyState(msgspec.Struct, array_like=True):
@@ -78,6 +97,8 @@ class JourneyState(msgspec.Struct, array_like=True):
     """Sequence triggers: the partial matches, [key, first, last, event id of each step so far], in order of arrival."""
     followed: dict[str, list[Any]] = {}
     """What triggers that follow a figure or a date remember of it, by kind and trigger (`core.threshold`, `core.date`, `core.anomaly`)."""
+    holds: list[Held] = []
+    """Actions that wait for their gate, in the order held."""
 
 
 class Profile(msgspec.Struct, array_like=True):

@@ -22,6 +22,7 @@ from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
 from rumbo.core.journey import JourneyMachine, Plan
 from rumbo.core.profile import JourneyState, Profile
+from rumbo.core.request import settle
 from rumbo.core.scope import Read, Turn
 from rumbo.core.score import ScoreMachine
 from rumbo.core.tracker import Update
@@ -58,6 +59,7 @@ class Program:
         """What was met since it was last cleared: `duplicate`, `duplicate_conflict`, `late`, `timer`, `timer_unknown`,
         `trait_too_large`, and what met a bound."""
         self._words, self._turn, self._ring = words, Turn(self.stats, {}), ring_size * RING_ENTRY
+        self._turn.wanted = [] if words.caps else None
         mentioned = set().union(*(machine.mentioned() for machine in self._machines), words.trackers.names())
         mentioned |= self._ledgers.mentioned()
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
@@ -114,13 +116,25 @@ class Program:
         for machine, todo in plan.journeys:
             turn.state = states[machine.id]
             machine.hear(turn, todo)
+        if turn.wanted:
+            settle(turn)
         return out
 
     def _hear(self, turn: Turn, rules: tuple[tuple[Read | None, Hear], ...]) -> None:
         """Take what the customer says of consent into the ledger, before any rule asks for it."""
+        changed = False
         for where, hear in rules:
             if where is None or where(turn) is True:
-                hear(turn)
+                changed |= hear(turn)
+        if changed:
+            self._recheck(turn)
+
+    def _recheck(self, turn: Turn) -> None:
+        for machine in self._machines:
+            state = turn.profile.journeys.get(machine.id)
+            if state is not None and state.holds:
+                turn.state = state
+                machine.recheck(turn)
 
     def _clock(self, profile: Profile, at: Instant) -> None:
         if at >= profile.clock:
@@ -152,10 +166,13 @@ class Program:
         self._clock(profile, said.at)
         turn.sees(profile, said, said.at)
         if machine is None or not isinstance(order, Order):
-            self._ledgers.take(turn, cast("Consent | Listed", order))
+            if self._ledgers.take(turn, cast("Consent | Listed", order)):
+                self._recheck(turn)
             return out
         turn.state = profile.journeys.get(journey) or self._begin(turn, machine, self._plan_of(machine, said.key))
         machine.instruct(turn, order)
+        if turn.wanted:
+            settle(turn)
         return out
 
     def _plan_of(self, machine: JourneyMachine, key: str) -> Plan:
@@ -171,6 +188,9 @@ class Program:
         timers, turn = profile.timers, self._turn
         while timers:
             name, due = min(timers.items(), key=_due_order)
+            if turn.wanted and due > turn.at:
+                settle(turn)  # what came due at one instant is weighed together; it may have set an earlier timer
+                continue
             if due > clock:
                 return
             del timers[name]
@@ -184,6 +204,8 @@ class Program:
             turn.state = state
             self.stats["timer"] += 1
             machine.fire(turn, name)
+        if turn.wanted:
+            settle(turn)
 
     def _repeats(self, profile: Profile, event: Interaction) -> bool:
         """Whether this id is among the last ones; if not, it is now."""

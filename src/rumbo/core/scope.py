@@ -60,7 +60,7 @@ class Scope:
 class Turn(Scope):
     """A scope that is being stepped: what was decided so far, and the triggers that a move or a band has called."""
 
-    __slots__ = ("called", "counts", "figures", "matched", "out")
+    __slots__ = ("called", "counts", "figures", "matched", "out", "took", "wanted")
 
     def __init__(self, counts: Counter[str], figures: dict[str, Duration]) -> None:
         self.counts, self.figures = counts, figures
@@ -69,5 +69,9 @@ class Turn(Scope):
         """Decisions, in the order decided."""
         self.called: list[Any] = []
         """Triggers to fire at the end of the step, in the order of the definition."""
+        self.took: dict[str, list[str]] = {}
+        """For each log of a cap, the rules that were emitted at this very instant."""
+        self.wanted: list[Any] | None = None
+        """Actions that wait for the others of this instant; None where nothing is capped, so that none has to."""
         self.matched: dict[str, list[Any]] = {}
         """Sequences that this interaction has completed, by trigger: one for each time that it was called."""

@@ -46,9 +46,11 @@ class TrackingPlan(msgspec.Struct, frozen=True):
     traits: tuple[FieldNeed, ...]
 
 
-def tracking_plan(journeys: Iterable[d.Journey]) -> TrackingPlan:
-    """What these journeys need of their producers."""
+def tracking_plan(journeys: Iterable[d.Journey], contact: d.Contact | None = None) -> TrackingPlan:
+    """What these journeys, and the terms of contact, need of their producers."""
     drawer = _Drawer()
+    if contact is not None:
+        drawer.contact(contact)
     for journey in journeys:
         drawer.journey(journey)
     events = tuple(drawer.events[key].need(key) for key in sorted(drawer.events, key=lambda key: (key == ANY, key)))
@@ -116,6 +118,15 @@ class _Drawer:
             if reset.events is not None:
                 self._test(reset.events, name)
             self._condition(reset.when, _Rule(name, reset.events or d.EventTest()))
+
+    def contact(self, contact: d.Contact) -> None:
+        for rule in contact.consent:
+            self._test(rule.events, "consent")
+            for text in (rule.status, rule.purpose, rule.channel, rule.source, rule.proof, rule.expires):
+                if text is not None:
+                    self._expression(text, _Rule("consent", rule.events), "dyn")
+        for events in (*contact.listed, *contact.unlisted):
+            self._test(events, "suppression list")
 
     def _points(self, rule: d.Points, name: str) -> None:
         self._test(rule.events, name)

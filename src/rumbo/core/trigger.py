@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from rumbo.core.condition import Vocabulary, compile_condition, describe
-from rumbo.core.decision import Decision, Leaf
+from rumbo.core.decision import Leaf
 from rumbo.core.definition import Absence, EventTest, OnCondition, OnEvent, OnStage, Trigger
-from rumbo.core.identity import Identity
 from rumbo.core.instant import format_duration, isoformat
-from rumbo.core.request import Request, Scores, Terms
+from rumbo.core.request import Request, Signer, Terms
 from rumbo.core.scope import Read, Scope, Turn
 
 
@@ -20,7 +19,7 @@ class TriggerMachine:
         self.condition = compile_condition(trigger.on.when, words) if isinstance(trigger.on, OnCondition) else None
         self.events = trigger.on.events if isinstance(trigger.on, OnEvent) else None
         self.where = where_of(self.events, words)
-        terms = Terms(trigger.cooldown, trigger.mode)
+        terms = Terms(trigger.cooldown, trigger.mode, trigger.limits)
         self.request = Request(trigger.id, {"trigger": trigger.id}, trigger.action, terms, words)
         where = self.events.where if self.events is not None else None
         self._explain_where = words.explain(where) if where is not None else None
@@ -31,10 +30,13 @@ class TriggerMachine:
 
     def due_again(self, scope: Scope) -> bool:
         """Whether `again` lets it fire: always, once in the customer's life, or once for each stage entry."""
-        again, last = self.trigger.again, scope.state.fired.get(self.id)
-        if again == "always" or last is None:
+        again, state = self.trigger.again, scope.state
+        if again == "always":
             return True
-        return again == "per_entry" and last < scope.state.entered_at
+        since = [each.since for each in state.holds if each.rule == self.id]  # what is held has fired
+        if self.id in state.fired:
+            since.append(state.fired[self.id])
+        return not since or (again == "per_entry" and max(since) < state.entered_at)
 
     def leaves(self, scope: Scope) -> tuple[Leaf, ...]:
         """Each leaf condition behind the firing, with what it saw."""
@@ -83,10 +85,10 @@ class AbsenceMachine(TriggerMachine):
         turn.state.since.pop(self.id, None)
 
 
-def act(machine: TriggerMachine, scope: Scope, who: Identity, scores: Scores) -> Decision | None:
-    """Fire one trigger: its guard, its gates, then the request or the recorded no. None when it does not fire."""
+def act(machine: TriggerMachine, turn: Turn, signer: Signer) -> None:
+    """Fire one trigger: its guard, whether it may again, then its action through the gates."""
     guard = machine.guard
-    if (guard is not None and guard.holds(scope) is not True) or not machine.due_again(scope):
-        return None
+    if (guard is not None and guard.holds(turn) is not True) or not machine.due_again(turn):
+        return
     request = machine.request
-    return request.decide(request.attempt(scope, machine.leaves(scope), scope.causes), scope, who, scores)
+    request.want(request.attempt(turn, machine.leaves(turn)), turn, signer)

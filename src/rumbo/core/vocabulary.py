@@ -8,6 +8,7 @@ from math import isnan, nan
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from rumbo.core.cap import Caps
 from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import Contact, EventTest, Journey
@@ -17,7 +18,7 @@ from rumbo.core.interaction import folded
 from rumbo.core.scope import Read, Scope
 from rumbo.core.score import ScoreMachine
 from rumbo.core.tracker import Trackers
-from rumbo.core.zone import TRAITS, zone_of
+from rumbo.core.zone import TRAITS, ZoneOf, zone_of
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -29,6 +30,7 @@ class Words:
     """Names that mean the same in every journey of a topology; `vocabulary` adds those of one journey."""
 
     def __init__(self, zone: str = "UTC", contact: Contact | None = None) -> None:
+        self.caps = Caps()
         self._zone, self.contact = ZoneInfo(zone), contact or Contact()
         self.resolver = _Resolver(self, None)
         self.trackers = Trackers(self.read)
@@ -39,8 +41,11 @@ class Words:
         """The reader of an expression that names nothing of a journey."""
         return compile_expression(parse(text), self.resolver)
 
-    def zone(self) -> Callable[[Scope], ZoneInfo]:
-        """The reader of the customer's zone; from now on the traits that name it are kept."""
+    def zone(self, name: str | None = None) -> ZoneOf:
+        """The reader of the customer's zone, where none is named; from now on the traits that name it are kept."""
+        if name is not None:
+            fixed = ZoneInfo(name)
+            return lambda _scope: fixed
         self.traits.update(TRAITS)
         default = self._zone
         return lambda scope: zone_of(scope.profile, default)
@@ -66,6 +71,7 @@ class Words:
             trait=lambda name: resolver.field(("traits", name)),
             zone=self.zone,
             contact=self.contact,
+            caps=self.caps,
         )
 
 

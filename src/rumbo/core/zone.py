@@ -6,6 +6,7 @@ the first. The zone is the customer's trait `zone` or `timezone` where it names 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -13,11 +14,12 @@ from zoneinfo import ZoneInfo
 
 from rumbo.core.instant import Instant, from_datetime, to_datetime
 from rumbo.core.profile import Profile
+from rumbo.core.scope import Scope
 
 TRAITS: Final = ("zone", "timezone")
 """The traits that may name a customer's zone, the first one first."""
-SECONDS: Final = 86_400
-"""Of a day without a change of clocks."""
+ZoneOf = Callable[[Scope], ZoneInfo]
+"""Reads the customer's zone."""
 _STEP: Final = timedelta(days=1)
 
 

@@ -13,7 +13,7 @@ from rumbo.core.instant import Instant
 from rumbo.core.interaction import Interaction
 from rumbo.core.profile import Profile
 from rumbo.core.program import Program
-from rumbo.intake import RawRecord, reader
+from rumbo.intake import Control, RawRecord, Reject, Said, read_control, reader
 from rumbo.topology import Topology
 
 _BEFORE_ALL: Instant = -(2**62)
@@ -47,6 +47,9 @@ class Trace:
         readers = {each.topic: (reader(each.reading), each.lateness) for each in self.topology.sources}
         other = readers[self.topology.sources[0].topic]
         for record in records:
+            if record.topic == self.topology.outputs.control:
+                yield from self._hear(read_control(record))
+                continue
             read, lateness = readers.get(record.topic, other)
             event = read(record)
             if type(event) is not Interaction or (no_later_than is not None and event.at > no_later_than):
@@ -68,6 +71,15 @@ class Trace:
         before = self._copy()
         decisions = self.program.advance(self._profile, event)
         yield Moment(event.at, event, before, self._copy(), decisions)
+
+    def _hear(self, found: Control | Reject) -> Iterator[Moment]:
+        """What somebody said of this customer's stage or consent."""
+        if not isinstance(found, Said) or found.event.customer != self.customer:
+            return
+        yield from self._fire(found.event.at - 1)
+        before = self._copy()
+        decisions = self.program.instruct(self._profile, found.event, found.journey, found.order)
+        yield Moment(found.event.at, found.event, before, self._copy(), decisions)
 
     def _repeated(self, event: Interaction) -> bool:
         """A producer's repeat fires nothing, so it is tried on a copy first."""

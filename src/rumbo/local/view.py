@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from rumbo.core.consent import Status, read
+from rumbo.core.decision import Gate
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.outputs import Contributor
 from rumbo.core.profile import JourneyState, Ledger, Profile
@@ -15,7 +16,7 @@ from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine
 
 _SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger"})  # fmt: skip
-_JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable"})  # fmt: skip
+_JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable", "holds"})  # fmt: skip
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -31,6 +32,15 @@ class ScoreView(msgspec.Struct, frozen=True):
     value: float
     band: str | None
     contributors: tuple[Contributor, ...] = ()
+
+
+class HeldView(msgspec.Struct, frozen=True):
+    """An action that waits: its rule, the gate that keeps it, since when and until when."""
+
+    rule: str
+    gate: Gate
+    since: str
+    until: str
 
 
 class JourneyView(msgspec.Struct, frozen=True):
@@ -51,6 +61,8 @@ class JourneyView(msgspec.Struct, frozen=True):
     set_until: str | None = None
     held_until: str | None = None
     """Until when the stage is held because it went forth and back too often."""
+    held_actions: tuple[HeldView, ...] = ()
+    """Actions that a gate keeps for later, the next one first."""
     waiting: dict[str, str] = {}
     """Trigger that waits for an absence -> since when."""
     more: dict[str, Any] = {}
@@ -88,6 +100,8 @@ class CustomerView(msgspec.Struct, frozen=True):
     """What the customer has said, the last word for each purpose and channel, the latest first."""
     suppressed_since: str | None = None
     """Since when the customer is on the suppression list; null: not on it."""
+    exposures: dict[str, str] = {}
+    """Experiment -> the customer's variant."""
     more: dict[str, Any] = {}
     """Whatever else is stored."""
 
@@ -107,6 +121,7 @@ def profile_view(profile: Profile, program: Program, now: Instant) -> CustomerVi
         traits={name: kept[0] for name, kept in sorted(profile.traits.items())},
         timers=_times(dict(sorted(profile.timers.items(), key=lambda each: (each[1], each[0])))),
         consents=_consents(profile.ledger),
+        exposures=profile.ledger.exposures if profile.ledger is not None else {},
         suppressed_since=_listed_since(profile.ledger),
         more=_more(profile, _SHOWN),
     )
@@ -139,6 +154,10 @@ def _journey(state: JourneyState, machines: Mapping[str, ScoreMachine], at: Inst
         set_since=isoformat(state.lock[0]) if state.lock else None,
         set_until=isoformat(state.lock[1]) if state.lock and state.lock[1] else None,
         held_until=isoformat(state.unstable) if state.unstable else None,
+        held_actions=tuple(
+            HeldView(each.rule, each.gate, isoformat(each.since), isoformat(each.release_at))
+            for each in sorted(state.holds, key=lambda each: each.release_at)
+        ),
         waiting={name: isoformat(since[0]) for name, since in state.since.items()},
         more=_more(state, _JOURNEY_SHOWN),
     )

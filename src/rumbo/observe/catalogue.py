@@ -184,6 +184,13 @@ CATALOGUE: Final = (
         "Actions by trigger and outcome: emitted, or the gate that held.",
         ("action", "outcome"),
     ),
+    Family(
+        "rumbo_exposures_total",
+        "counter",
+        "customers",
+        "Customers who were given a variant of an experiment.",
+        ("experiment", "variant"),
+    ),
     # Time
     Family(
         "rumbo_partition_clock_seconds",

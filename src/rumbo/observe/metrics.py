@@ -13,7 +13,14 @@ from prometheus_client.registry import Collector
 
 from rumbo import __version__
 from rumbo.core.decision import Decision
-from rumbo.core.outputs import ActionRequested, ActionSuppressed, ScoreChanged, SegmentChanged, StageChanged
+from rumbo.core.outputs import (
+    ActionRequested,
+    ActionSuppressed,
+    ExposureRecorded,
+    ScoreChanged,
+    SegmentChanged,
+    StageChanged,
+)
 from rumbo.observe.catalogue import CATALOGUE, Family
 
 
@@ -59,6 +66,7 @@ class Metrics:
         self._dwell = made["rumbo_stage_dwell_seconds"]
         self._signals = made["rumbo_stage_signals_total"]
         self._segments = made["rumbo_segment_changes_total"]
+        self._exposures = made["rumbo_exposures_total"]
         self._scores = made["rumbo_score_changes_total"]
         self._score = made["rumbo_score"]
         self._actions = made["rumbo_actions_total"]
@@ -151,6 +159,8 @@ class Metrics:
             key = ("action", data.trigger, "emitted")
         elif type(data) is SegmentChanged:
             key = ("segment", decision.journey, data.segment, data.change)
+        elif type(data) is ExposureRecorded:
+            key = ("exposure", data.experiment, data.variant)
         else:
             key = ("signal", decision.journey, decision.kind)
         bound = self._bound.get(key)
@@ -167,7 +177,12 @@ class Metrics:
             return self._scores.labels(labels[0]).inc, self._score.labels(*labels).observe
         if sort == "unscored":
             return self._scores.labels(*labels).inc, None
-        family = {"action": self._actions, "segment": self._segments, "signal": self._signals}[sort]
+        family = {
+            "action": self._actions,
+            "segment": self._segments,
+            "signal": self._signals,
+            "exposure": self._exposures,
+        }[sort]
         return family.labels(*labels).inc, None
 
     def timers(self, fired: int, late_seconds: float) -> None:

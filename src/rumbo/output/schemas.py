@@ -11,6 +11,7 @@ from rumbo.core.decision import Kind
 from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
+    ExposureRecorded,
     ScoreChanged,
     SegmentChanged,
     StageChanged,
@@ -32,6 +33,7 @@ DATA: Final[dict[Kind, type]] = {
     "score.changed": ScoreChanged,
     "action.requested": ActionRequested,
     "action.suppressed": ActionSuppressed,
+    "exposure.recorded": ExposureRecorded,
 }
 _TEXT: Final = {"type": "string"}
 

@@ -113,7 +113,9 @@ def _trigger(trigger: d.Trigger) -> TriggerDrawing:
     params = ", ".join([*fixed, *(f"{name}: by {choice.by}" for name, choice in action.choices.items())])
     cooldown = format_duration(trigger.cooldown) if trigger.cooldown is not None else None
     asked = action.kind + (f" ({params})" if params else "")
-    return TriggerDrawing(trigger.id, when, asked, trigger.mode, cooldown, _stage(trigger.on))
+    return TriggerDrawing(
+        trigger.id, when, asked, trigger.mode, cooldown, _stage(trigger.on), tuple(_limits(trigger.limits))
+    )
 
 
 def _stage(on: d.On) -> str | None:
@@ -122,6 +124,23 @@ def _stage(on: d.On) -> str | None:
             return stage
         case _:
             return None
+
+
+def _limits(limits: d.Limits) -> Iterator[str]:
+    quiet, held_out = limits.quiet_hours, limits.hold_out
+    if quiet is not None:
+        zone = quiet.zone or "the customer's zone"
+        after = {"hold": "held", "drop": "dropped", "before_expiry": "held where it does not expire before"}[quiet.do]
+        yield f"{after} from {_clock(quiet.begin)} to {_clock(quiet.end)} in {zone}"
+    for cap in limits.caps:
+        window = f"within {format_duration(cap.within)}" if cap.within is not None else "a day"
+        yield f"at most {cap.count} {window} by {cap.by}"
+    if held_out is not None:
+        yield f"not for {held_out.share:.4g} of customers ({held_out.experiment})"
+
+
+def _clock(second: int) -> str:
+    return f"{second // 3600:02}:{second // 60 % 60:02}"
 
 
 def _on(on: d.On) -> str:

@@ -68,6 +68,8 @@ class TriggerDrawing(msgspec.Struct, frozen=True):
     cooldown: str | None = None
     stage: str | None = None
     """The stage whose entry or leaving calls it, or that it counts from."""
+    limits: tuple[str, ...] = ()
+    """Quiet hours, caps and hold-outs."""
 
 
 class BandDrawing(msgspec.Struct, frozen=True):

@@ -7,11 +7,12 @@ from typing import get_args
 from rumbo.core.consent import EVERY, STATUSES
 from rumbo.core.definition import ConsentRule, Contact, EventTest, Preferred, Sort
 from rumbo.topology.fields import Fields
+from rumbo.topology.limits import hold_out, topology_cap
 from rumbo.topology.problem import Notes
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml
 
-KEYS = ("purposes", "consent", "suppress", "channel")
+KEYS = ("purposes", "consent", "suppress", "channel", "caps", "hold_out")
 CONSENT = ("event", "where", "status", "purpose", "channel", "source", "proof", "expires")
 SORTS: tuple[str, ...] = get_args(Sort)
 _NAMES = 32
@@ -33,7 +34,18 @@ def contact(node: Yaml | None, notes: Notes) -> Contact:
             "consent: {event: Consent Changed, status: event.properties.status, purpose: event.properties.purpose}",
         )  # fmt: skip
     listed, unlisted = _suppress(fields.node("suppress"), words)
-    return Contact(purposes, rules, listed, unlisted, _preferred(fields.node("channel"), notes))
+    held_out = fields.node("hold_out")
+    made = Contact(
+        purposes, rules, listed, unlisted, _preferred(fields.node("channel"), notes),
+        tuple(topology_cap(item, "contact.caps", notes) for item in fields.items("caps")),
+        hold_out(held_out, "contact.hold_out", notes, "everything") if held_out is not None else None,
+    )  # fmt: skip
+    if made.hold_out is not None and "marketing" not in purposes.values():
+        notes.warn(fields.at("hold_out"), "contact: nobody is held out: no purpose is marketing", "declare `purposes`")
+    for each in made.caps:
+        if purposes and each.purpose is not None and each.purpose not in purposes:
+            notes.unknown(fields.at("caps"), "contact.caps: purpose", each.purpose, purposes)
+    return made
 
 
 def _sort(name: str, node: Yaml, notes: Notes) -> Sort:
@@ -79,4 +91,9 @@ def _preferred(node: Yaml | None, notes: Notes) -> Preferred | None:
     if not trait.isidentifier():
         notes.error(fields.at("trait"), f"contact.channel: '{trait}' is no trait's name", "letters, digits and _")
         trait = "preferred_channel"
-    return Preferred(trait, fields.needed("otherwise", "the channel of customers who name none"), fields.names("among"))
+    among = fields.names("among")
+    if not among:
+        notes.error(
+            node.line, "contact.channel: `among` is missing", "the channels there are, for example [email, push]"
+        )
+    return Preferred(trait, fields.needed("otherwise", "the channel of customers who name none"), among)

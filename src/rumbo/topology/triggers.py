@@ -9,6 +9,7 @@ from rumbo.core.definition import (
     Action,
     Choice,
     EventTest,
+    Limits,
     On,
     OnBand,
     OnCondition,
@@ -20,6 +21,7 @@ from rumbo.core.definition import (
 from rumbo.core.instant import Duration
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
+from rumbo.topology.limits import KEYS, limits
 from rumbo.topology.patterns import PATTERNS
 from rumbo.topology.problem import meant
 from rumbo.topology.words import Words, event_fields, event_test
@@ -28,7 +30,7 @@ from rumbo.topology.yaml import Yaml, plain
 FORMS = ("event", "when", "absence", *PATTERNS, "entered", "left", "score", "segment")
 _TRIGGER = ("id", *FORMS, "where", "only_if", "action", "cooldown", "again", "mode", "policy")
 _ACTION = ("kind", "channel", "purpose", "expires_after", "priority")
-_POLICY = ("purpose", "cooldown", "expires_after", "priority")
+_POLICY = ("purpose", "cooldown", "expires_after", "priority", *KEYS)
 
 
 class Policy:
@@ -37,6 +39,7 @@ class Policy:
     def __init__(self, name: str, node: Yaml, words: Words) -> None:
         fields = Fields(node, f"policies.{name}", _POLICY, words.notes)
         self.purpose, self.cooldown = fields.text("purpose"), fields.length("cooldown")
+        self.limits = limits(fields, f"policies.{name}", words.notes)
         self.expires_after, self.priority = fields.length("expires_after"), fields.whole("priority", 5, least=0, most=9)
 
 
@@ -64,6 +67,7 @@ def trigger(node: Yaml, at: int, policies: dict[str, Policy], words: Words) -> T
         again="always" if isinstance(on, Absence) and again == "per_entry" else again,  # type: ignore[arg-type]  # one of the choices
         cooldown=fields.length("cooldown", policy.cooldown if policy is not None else None),
         mode=fields.choice("mode", ("live", "shadow"), "live"),  # type: ignore[arg-type]  # one of the choices
+        limits=policy.limits if policy is not None else Limits(),
     )  # fmt: skip
 
 

@@ -1,0 +1,136 @@
+"""What the whole must do, each promise by its name: topologies as authors write them, histories through `simulate`."""
+
+from __future__ import annotations
+
+import json
+
+from rumbo.core.instant import isoformat, parse_instant
+from rumbo.intake import Record
+from rumbo.local import simulate
+from rumbo.topology import Loaded
+
+CONTROL = "rumbo.control.v1"
+TOPOLOGY = """
+topology: promise
+sources: [{topic: web, lateness: 0s}]
+journeys: [journey.yaml]
+"""
+
+
+def topology_of(tmp_path, journey: str, more: str = ""):
+    (tmp_path / "topology.yaml").write_text(TOPOLOGY + more)
+    (tmp_path / "journey.yaml").write_text('journey: j\nversion: "1.0"\n' + journey)
+    found = Loaded(tmp_path)
+    assert found.problems == []
+    assert found.topology is not None
+    return found.topology
+
+
+def track(
+    name: str, at: str, *, who: str = "u", key: str | None = None, traits=None, context=None, **properties
+) -> Record:
+    said = {
+        "type": "identify" if traits is not None else "track", "event": name, "userId": who, "messageId": key or f"{name} {at} {who}",
+        "timestamp": at, "properties": properties, "traits": traits or {}, "context": context or {},
+    }  # fmt: skip
+    return Record("web", 0, 0, -1, None, json.dumps(said).encode())
+
+
+def control(**said) -> Record:
+    return Record(CONTROL, 0, 0, -1, None, json.dumps(said).encode())
+
+
+def decided(topology, records, until: str | None = None) -> list[tuple[str, str]]:
+    """(instant, what) of actions and of those that were held back."""
+    made = simulate(topology, records, until=parse_instant(until) if until is not None else None)
+    found = []
+    for each in made:
+        if each.kind == "action.requested":
+            found.append((isoformat(each.at), each.data.trigger))
+        elif each.kind == "action.suppressed":
+            found.append((isoformat(each.at), f"{each.data.gate} {each.data.trigger}"))
+    return found
+
+
+def test_acceptance_1_mail_a_brings_image_a_and_mail_b_image_b(tmp_path):
+    journey = """
+triggers:
+  - id: hero
+    event: Email Link Clicked
+    action:
+      {kind: content, image: {by: event.context.campaign.name, cases: {A: image_a, B: image_b}, otherwise: neutral}, purpose: service, expires_after: 1h}
+"""
+    clicks = [
+        track("Email Link Clicked", f"2026-01-01T12:00:0{at}Z", context={"campaign": {"name": name}})
+        for at, name in enumerate("ABC")
+    ]
+    made = list(simulate(topology_of(tmp_path, journey), clicks))
+    assert [each.data.params["image"] for each in made] == ["image_a", "image_b", "neutral"]
+
+
+def test_acceptance_11_cap_and_quiet_hours_across_dst_in_two_zones_and_a_withdrawal(tmp_path):
+    """On both sides the morning after the change of clocks is at nine, and the one email a day is the customer's day."""
+    contact = """
+contact:
+  purposes: {education: marketing}
+  consent: {event: Consent, status: event.properties.status, purpose: event.properties.purpose}
+"""
+    journey = """
+policies:
+  nudge: {purpose: education, expires_after: 3d, quiet_hours: {from: "20:00", to: "09:00"}, caps: [{count: 1, per: day, by: channel}]}
+triggers:
+  - {id: nudge, event: Report Opened, action: {kind: message, channel: email}, policy: nudge}
+"""
+    topology = topology_of(tmp_path, journey, contact)
+    people = {"m": "Europe/Madrid", "n": "America/New_York"}
+    records = [
+        track("Identified", "2026-03-01T12:00:00Z", who=who, traits={"zone": zone}) for who, zone in people.items()
+    ]
+    records += [
+        track("Consent", "2026-03-01T13:00:00Z", who=who, status="granted", purpose="education") for who in people
+    ]
+    records += [
+        track("Report Opened", "2026-03-08T04:00:00Z", who="n"),  # 23:00; at 02:00 the clocks go forward
+        track("Report Opened", "2026-03-08T20:00:00Z", who="n"),  # 16:00, the second of that day
+        track("Report Opened", "2026-03-28T22:30:00Z", who="m"),  # 23:30; at 02:00 the clocks go forward
+        track("Report Opened", "2026-03-29T18:00:00Z", who="m"),  # 20:00, quiet again
+        track("Report Opened", "2026-10-24T21:30:00Z", who="m"),  # 23:30; at 03:00 the clocks go back
+        track("Report Opened", "2026-10-26T21:30:00Z", who="m"),
+        track("Consent", "2026-10-26T22:00:00Z", who="m", status="withdrawn", purpose="education"),
+    ]
+    assert decided(topology, records, until="2026-11-10T00:00:00Z") == [
+        ("2026-03-08T04:00:00Z", "quiet_hours nudge"),
+        ("2026-03-08T13:00:00Z", "nudge"),
+        ("2026-03-08T20:00:00Z", "cap nudge"),
+        ("2026-03-28T22:30:00Z", "quiet_hours nudge"),
+        ("2026-03-29T07:00:00Z", "nudge"),
+        ("2026-03-29T18:00:00Z", "quiet_hours nudge"),
+        ("2026-03-30T07:00:00Z", "nudge"),
+        ("2026-10-24T21:30:00Z", "quiet_hours nudge"),
+        ("2026-10-25T08:00:00Z", "nudge"),
+        ("2026-10-26T21:30:00Z", "quiet_hours nudge"),
+        ("2026-10-26T22:00:00Z", "consent nudge"),
+    ]
+
+
+def test_a_control_record_withdraws_too(tmp_path):
+    journey = """
+triggers:
+  - {id: news, event: Opened, action: {kind: message, purpose: news, expires_after: 1d}}
+"""
+    contact = "contact: {purposes: {news: marketing}, consent: {event: Consent, status: granted}}\n"
+    said = {"type": "consent", "customer": "u", "purpose": "news"}
+    records = [
+        control(**said, status="granted", id="1", at="2026-01-01T00:00:00Z"),
+        track("Opened", "2026-01-02T00:00:00Z"),
+        control(**said, status="withdrawn", id="2", at="2026-01-03T00:00:00Z"),
+        track("Opened", "2026-01-04T00:00:00Z"),
+        control(type="suppress", customer="u", id="3", at="2026-01-05T00:00:00Z"),
+        track("Consent", "2026-01-06T00:00:00Z"),
+        track("Opened", "2026-01-07T00:00:00Z"),
+    ]
+    assert decided(topology_of(tmp_path, journey, contact), records) == [
+        ("2026-01-02T00:00:00Z", "news"),
+        ("2026-01-04T00:00:00Z", "consent news"),
+        ("2026-01-07T00:00:00Z", "suppression_list news"),
+    ]
