@@ -134,3 +134,31 @@ triggers:
         ("2026-01-04T00:00:00Z", "consent news"),
         ("2026-01-07T00:00:00Z", "suppression_list news"),
     ]
+
+
+def test_acceptance_10_a_purchase_in_a_wait_of_thirty_days_leaves_at_that_instant(tmp_path):
+    """And the reminder that was to come never does."""
+    journey = """
+flows:
+  - id: cart
+    enter: {event: Product Added, per: event.properties.cart_id}
+    exit: {event: Order Completed}
+    steps:
+      - wait: {for: 30d}
+      - action: {kind: message, template: cart, purpose: service, expires_after: 1d}
+"""
+    records = [
+        track("Order Completed", "2025-12-01T00:00:00Z"),
+        track("Product Added", "2026-01-01T00:00:00Z", cart_id="c1"),
+        track("Order Completed", "2026-01-20T10:00:00Z"),
+        track("Product Added", "2026-02-01T00:00:00Z", cart_id="c2"),
+    ]
+    made = list(simulate(topology_of(tmp_path, journey), records, until=parse_instant("2026-04-01T00:00:00Z")))
+    assert [(isoformat(each.at), getattr(each.data, "reason", each.kind)) for each in made] == [
+        ("2026-01-01T00:00:00Z", "entered"),
+        ("2026-01-20T10:00:00Z", "exit"),
+        ("2026-02-01T00:00:00Z", "entered"),
+        ("2026-03-03T00:00:00Z", "action.requested"),
+        ("2026-03-03T00:00:00Z", "end"),
+    ]
+    assert (made[3].data.trigger, made[3].data.flow, made[3].data.step) == ("cart.action_1", "cart", "action_1")

@@ -14,6 +14,7 @@ from rumbo.core.decision import Leaf
 from rumbo.core.definition import (
     All,
     AnyOf,
+    Comes,
     Condition,
     Contact,
     EventTest,
@@ -30,7 +31,7 @@ from rumbo.core.definition import (
 from rumbo.core.expression import UNKNOWN, is_unknown
 from rumbo.core.instant import Instant, format_duration, isoformat
 from rumbo.core.scope import Read, Scope
-from rumbo.core.tracker import EXACT, Trackers, bucket_width, count_buckets, count_within
+from rumbo.core.tracker import EXACT, Trackers, bucket_width, count_buckets, count_within, passes
 from rumbo.core.zone import ZoneOf
 
 NextChange = Callable[[Scope], Instant]
@@ -82,6 +83,8 @@ def compile_condition(condition: Condition, words: Vocabulary, latch: str | None
     match condition:
         case Happened():
             return _happened(condition, words, latch)
+        case Comes():
+            return _comes(condition, words)
         case Idle():
             return _idle(condition, words)
         case InBand() | Level():
@@ -191,6 +194,21 @@ def _bucketed(name: str, need: int, within: int) -> _Counted:
         return next(start for start in cells[::2] if start + width > after) + width + within
 
     return _Counted(lambda scope: count(scope) >= need, next_change, count)
+
+
+def _comes(condition: Comes, words: Vocabulary) -> Compiled:
+    events = condition.events
+    where = words.expression(events.where) if events.where is not None else None
+    text = f"{describe(events)} comes"
+
+    def holds(scope: Scope) -> bool:
+        event = scope.event
+        return event is not None and passes(events, where, event.key, scope)
+
+    def explain(scope: Scope) -> list[Leaf]:
+        return [Leaf(text, holds(scope), {"interaction": scope.event.name if scope.event is not None else None})]
+
+    return Compiled(holds, never, explain, _hears(events), frozenset(), stages=False)
 
 
 def _idle(condition: Idle, words: Vocabulary) -> Compiled:

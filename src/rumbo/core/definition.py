@@ -37,6 +37,12 @@ class Happened(_Data, frozen=True, tag="happened"):
     within: Duration | None = None
 
 
+class Comes(_Data, frozen=True, tag="comes"):
+    """This very interaction is one of these: how flows read an event."""
+
+    events: EventTest
+
+
 class Idle(_Data, frozen=True, tag="idle"):
     """No such interaction for this long (and one before): true from the instant last + length on."""
 
@@ -100,7 +106,9 @@ class Not(_Data, frozen=True, tag="not"):
     of: Condition
 
 
-Condition: TypeAlias = Happened | Idle | InBand | Level | InStage | Reached | InSegment | Where | All | AnyOf | Not
+Condition: TypeAlias = (
+    Happened | Comes | Idle | InBand | Level | InStage | Reached | InSegment | Where | All | AnyOf | Not
+)
 
 
 # Scores ---------------------------------------------------------------------------------------------------------------
@@ -504,6 +512,117 @@ class Contact(_Data, frozen=True):
     """For every action of a marketing purpose."""
 
 
+# Flows ------------------------------------------------------------------------------------------------------------------
+
+
+class Wait(_Data, frozen=True, tag="wait"):
+    """For a length, until a local time of day, or until a condition holds, but no longer than `length`: then on with `otherwise`.
+
+    `second` of the day is in the customer's zone where `zone` is None. Targets are a step, `next` or `leave`.
+    """
+
+    length: Duration | None = None
+    second: int | None = None
+    zone: str | None = None
+    until: Condition | None = None
+    otherwise: str = "next"
+
+
+class BranchTo(_Data, frozen=True, tag="branch"):
+    """Go on where the first condition that holds says."""
+
+    cases: tuple[tuple[Condition, str], ...]
+    otherwise: str = "next"
+
+
+class Variant(_Data, frozen=True):
+    """A share of customers, and where they go on."""
+
+    name: str
+    share: float
+    go: str = "next"
+
+
+class Split(_Data, frozen=True, tag="split"):
+    """The same variant each time, by a hash of experiment and customer. Shares are 1 together."""
+
+    experiment: str
+    variants: tuple[Variant, ...]
+
+
+class Act(_Data, frozen=True, tag="act"):
+    """Ask for an action, through every gate, and go on whatever they say."""
+
+    action: Action
+    cooldown: Duration | None = None
+    limits: Limits = Limits()
+    mode: Literal["live", "shadow"] = "live"
+
+
+class SetTrait(_Data, frozen=True, tag="set"):
+    """Set a trait of the customer to an expression's value."""
+
+    trait: str
+    to: str
+
+
+class Go(_Data, frozen=True, tag="go"):
+    """Go on elsewhere."""
+
+    to: str
+
+
+class Goal(_Data, frozen=True, tag="goal"):
+    """The flow has reached what it is for."""
+
+    name: str
+
+
+class Leave(_Data, frozen=True, tag="leave"):
+    """The flow ends here."""
+
+
+class FlowStep(_Data, frozen=True):
+    """A step by its name, which is stable across versions where the author gives it one."""
+
+    name: str
+    do: Wait | BranchTo | Split | Act | SetTrait | Go | Goal | Leave
+
+
+class Enter(_Data, frozen=True):
+    """What begins an instance: called as a trigger is. `per` is an expression that keys it; none: the customer.
+
+    `again`: once in the customer's life; when the last of its key is over; that, and `cooldown` since; once a key; always.
+    """
+
+    on: On
+    when: Condition | None = None
+    per: str | None = None
+    again: Literal["once", "after_exit", "cooldown", "per_key", "always"] = "after_exit"
+    cooldown: Duration = 0
+
+    @property
+    def remembers(self) -> bool:
+        """Whether instances that are over must be remembered."""
+        return self.again in {"once", "cooldown", "per_key"}
+
+
+class Flow(_Data, frozen=True):
+    """A sequence of steps. `exit` and `goal` end an instance at the instant, also in the middle of a wait.
+
+    `in_flight` is for instances of another major version: `finish` goes on by the names of steps with the due instants as they
+    stand, `migrate` recomputes them, `abort` ends it. `moved` maps names of older steps.
+    """
+
+    id: str
+    enter: Enter
+    steps: tuple[FlowStep, ...]
+    exit: Condition | None = None
+    goal: Condition | None = None
+    in_flight: Literal["finish", "migrate", "abort"] = "finish"
+    moved: dict[str, str] = {}
+
+
 class Journey(_Data, frozen=True):
     """A whole definition: one per customer and journey id. `version` is `major.minor`; ids hang on the major only."""
 
@@ -517,6 +636,7 @@ class Journey(_Data, frozen=True):
     """Each after those that it names."""
     unstable: Flaps = Flaps()
     authority: Authority = Authority()
+    flows: tuple[Flow, ...] = ()
 
     @property
     def first(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from rumbo.core.decision import Gate, Leaf
-from rumbo.core.gate import Attempt
+from rumbo.core.gate import Attempt, No
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.profile import Held
 from rumbo.core.request import Request, Signer
@@ -72,6 +72,19 @@ class Holding:
         if len(kept) < len(turn.state.holds):
             turn.state.holds = kept
             self._arm(turn)
+
+    def end(self, turn: Turn, signer: Signer, begun: tuple[str, str], why: str) -> None:
+        """End what is held by rules and for occurrences that begin so."""
+        rule, origin = begun
+        gone = [each for each in turn.state.holds if each.rule.startswith(rule) and each.occurrence.startswith(origin)]
+        if not gone:
+            return
+        turn.state.holds = [each for each in turn.state.holds if each not in gone]
+        for each in gone:
+            request = self._requests.get(each.rule)
+            if request is not None:
+                request.suppress(_attempt(each), turn, signer, ("expired", No(why), False))
+        self._arm(turn)
 
 
 def _attempt(held: Held) -> Attempt:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from rumbo.core.authority import Order, Orders, Rule, said
 from rumbo.core.definition import Journey
+from rumbo.core.flow import entry
+from rumbo.core.flowing import Flows
 from rumbo.core.holding import Holding
 from rumbo.core.identity import Identity
 from rumbo.core.profile import JourneyState
@@ -51,8 +53,11 @@ class JourneyMachine:
         self.words = vocabulary
         """What its conditions can name, for explanations."""
         self.stages = StageMachine(journey, vocabulary)
+        self._flows = Flows(journey, vocabulary)
+        begin = tuple(entry(flow.enter, flow.id) for flow in journey.flows)
         self._triggers = tuple(
-            trigger_machine(journey, trigger, order, vocabulary) for order, trigger in enumerate(journey.triggers)
+            trigger_machine(journey, trigger, order, vocabulary)
+            for order, trigger in enumerate((*journey.triggers, *begin))
         )
         self._watchers = tuple(each for each in self._triggers if isinstance(each, Watcher))
         self._waiting = Waiting(self.id, self._triggers)
@@ -63,8 +68,11 @@ class JourneyMachine:
         self._orders = Orders(journey, vocabulary)
         self._staging = Staging(self.id, self.stages, journey.unstable, self._who)
         self._staging.calls(self._triggers, self._waiting.stage_changed)
-        self._holding = Holding(self.id, {each.id: each.request for each in self._triggers})
+        requests = {each.id: each.request for each in self._triggers} | self._flows.requests()
+        self._holding = Holding(self.id, requests)
         self._signer = Signer(self._who, self._scoring.values, self._holding.keep)
+        self._flows.starts(self._signer, self._holding)
+        self._entries = self._flows.entries
         self.timers: dict[str, Callable[[Turn], bool]] = {
             **self._scoring.timers(),
             **self._segments.timers(),
@@ -72,6 +80,7 @@ class JourneyMachine:
             **self._waiting.timers(),
             **{each.timer: each.due for each in self._watchers},
             self._holding.timer: self._release,
+            self._flows.timer: self._flows.due,
         }
 
     def trigger(self, name: str) -> TriggerMachine:
@@ -132,6 +141,8 @@ class JourneyMachine:
             self._settle(turn, moved=moved)
         elif plan.watches:
             self._waiting.watch(turn, plan.watches)
+        if turn.state.flows:
+            self._flows.hear(turn)
         if plan.triggers or turn.called:
             self._act(turn, plan.triggers)
 
@@ -158,6 +169,8 @@ class JourneyMachine:
         """Step what somebody said of the customer's stage in a control record."""
         if self._staging.obey(turn, order):
             self._settle(turn, moved=True)
+        if turn.state.flows:
+            self._flows.hear(turn)
         self._act(turn, ())
 
     def fire(self, turn: Turn, name: str) -> None:
@@ -172,7 +185,14 @@ class JourneyMachine:
             if (banded and self._staging.on_bands) or (joined and self._staging.on_segments):
                 moved |= self._staging.hear(turn)
             self._settle(turn, moved=moved)
+        if turn.state.flows:
+            self._flows.hear(turn)
         self._act(turn, ())
+
+    def _enter(self, turn: Turn, machine: TriggerMachine) -> None:
+        """What begins a flow was called."""
+        if machine.guard is None or machine.guard.holds(turn) is True:
+            self._flows.enter(turn, self._entries[machine.id], machine.leaves(turn))
 
     def recheck(self, turn: Turn) -> None:
         """The customer's word has changed: what is held without it ends."""
@@ -191,7 +211,10 @@ class JourneyMachine:
             turn.called.clear()
         for machine in machines:
             if machine.where is None or machine.where(turn) is True:
-                act(machine, turn, self._signer)
+                if machine.id in self._entries:
+                    self._enter(turn, machine)
+                else:
+                    act(machine, turn, self._signer)
             machine.acted(turn)
 
 

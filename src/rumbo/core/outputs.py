@@ -103,6 +103,9 @@ class ActionRequested(Output, frozen=True, kw_only=True):
     kind: str
     channel: str | None = None
     purpose: str | None = None
+    flow: str | msgspec.UnsetType = msgspec.UNSET
+    """Where it is a step of a flow: `trigger` is then flow and step, with a dot between."""
+    step: str | msgspec.UnsetType = msgspec.UNSET
     params: dict[str, Any] = {}
     priority: int = 5
     expires_at: str | None = None
@@ -118,6 +121,17 @@ class ActionSuppressed(ActionRequested, frozen=True, kw_only=True):
     would_release_at: str | None = None
     held: bool | msgspec.UnsetType = msgspec.UNSET
     """True: it is kept, and asked for then, if every gate says yes."""
+
+
+class FlowChanged(Output, frozen=True, kw_only=True):
+    """An instance of a flow has begun, was left, or is complete. `key`: what it is for, where the flow is keyed; `since`: its begin."""
+
+    flow: str
+    change: Literal["entered", "left", "completed"]
+    reason: Literal["entered", "exit", "goal", "end", "timeout", "visits", "version"]
+    key: str | None = None
+    step: str | None = None
+    since: str
 
 
 class ExposureRecorded(Output, frozen=True, kw_only=True):
@@ -137,4 +151,5 @@ Data = (
     | ActionRequested
     | ActionSuppressed
     | ExposureRecorded
+    | FlowChanged
 )

@@ -65,6 +65,21 @@ class Held(msgspec.Struct, array_like=True):
     gate: Gate
 
 
+class FlowState(msgspec.Struct, array_like=True):
+    """One instance of a flow. `origin` is the occurrence that began it; `due` when its wait is over by time, 0 for never."""
+
+    flow: str
+    major: str
+    key: str
+    origin: str
+    entered_at: Instant
+    step: str = ""
+    since: Instant = 0
+    """When it came to the step."""
+    due: Instant = 0
+    visits: dict[str, int] = {}
+
+
 class JourneyState(msgspec.Struct, array_like=True):
     """Where a customer is in one journey. Empty `stage`: not yet begun."""
 
@@ -99,6 +114,10 @@ class JourneyState(msgspec.Struct, array_like=True):
     """What triggers that follow a figure or a date remember of it, by kind and trigger (`core.threshold`, `core.date`, `core.anomaly`)."""
     holds: list[Held] = []
     """Actions that wait for their gate, in the order held."""
+    flows: list[FlowState] = []
+    """Instances of flows, in the order begun."""
+    flown: dict[str, Instant] = {}
+    """Flow and key -> when the last instance ended, where that decides whether there may be another."""
 
 
 class Profile(msgspec.Struct, array_like=True):

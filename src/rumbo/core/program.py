@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 from zlib import crc32
 
 from rumbo.core import profile as record
@@ -26,10 +26,9 @@ from rumbo.core.request import settle
 from rumbo.core.scope import Read, Turn
 from rumbo.core.score import ScoreMachine
 from rumbo.core.tracker import Update
+from rumbo.core.trait import keepable
 from rumbo.core.vocabulary import Words
 
-TRAIT_LENGTH: Final = 256
-TRAIT_ITEMS: Final = 16
 ID_BYTES: Final = 8
 RING_ENTRY: Final = 10
 """8 bytes of the id's hash, 2 of the body's."""
@@ -231,7 +230,7 @@ class Program:
         said, known = event.traits, profile.traits
         for name in self._words.traits:
             if name in said:
-                if not _small(said[name]):
+                if not keepable(said[name]):
                     self.stats["trait_too_large"] += 1
                     continue
                 old = known.get(name)
@@ -245,17 +244,6 @@ class _Plan(NamedTuple):
     updates: tuple[tuple[Read | None, Update], ...]
     journeys: tuple[tuple[JourneyMachine, Plan], ...]
     ledger: tuple[tuple[Read | None, Hear], ...]
-
-
-def _small(value: Any) -> bool:
-    """Whether a trait may be kept: a number, a word, or a short list of such; the profile must stay small."""
-    if isinstance(value, list):
-        return len(value) <= TRAIT_ITEMS and all(not isinstance(each, list) and _small(each) for each in value)
-    return (
-        value is None
-        or isinstance(value, bool | int | float)
-        or (isinstance(value, str) and len(value) <= TRAIT_LENGTH)
-    )
 
 
 def _due_order(timer: tuple[str, Instant]) -> tuple[Instant, str]:

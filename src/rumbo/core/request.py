@@ -58,7 +58,8 @@ class Request:
     def __init__(self, rule: str, said: dict[str, str], action: Action, terms: Terms, words: Vocabulary) -> None:
         self.rule, self.action = rule, action
         self._said, self._caps = said, words.caps
-        self._because, self._requested, self._suppressed = f"trigger {rule}", f"action:{rule}", f"suppressed:{rule}"
+        self._because = f"step {rule}" if "flow" in said else f"trigger {rule}"
+        self._requested, self._suppressed = f"action:{rule}", f"suppressed:{rule}"
         self._choices = {name: (words.expression(choice.by), choice) for name, choice in action.choices.items()}
         self._channel = _channel(action, words)
         self._experiments = _experiments(action, terms, words)

@@ -108,6 +108,8 @@ class _Drawer:
             self._test(release, "authority")
         for trigger in journey.triggers:
             self._trigger(trigger, f"trigger {trigger.id}")
+        for flow in journey.flows:
+            self._flow(flow, f"flow {flow.id}")
 
     def _whole(self, score: d.Score, name: str) -> None:
         for rule in score.traits:
@@ -142,6 +144,30 @@ class _Drawer:
         self._condition(trigger.when, here)
         for choice in trigger.action.choices.values():
             self._expression(choice.by, here, "dyn")
+
+    def _flow(self, flow: d.Flow, name: str) -> None:
+        here = _Rule(name, self._on(flow.enter.on, name))
+        self._condition(flow.enter.when, here)
+        if flow.enter.per is not None:
+            self._expression(flow.enter.per, here, "dyn")
+        for condition in (flow.exit, flow.goal):
+            self._condition(condition, _Rule(name))
+        for step in flow.steps:
+            match step.do:
+                case d.Wait(until=until):
+                    self._condition(until, _Rule(name))
+                case d.BranchTo(cases=cases):
+                    for when, _ in cases:
+                        self._condition(when, _Rule(name))
+                case d.SetTrait(to=to):
+                    self._expression(to, here, "dyn")
+                case d.Act(action=action):
+                    for choice in action.choices.values():
+                        self._expression(choice.by, here, "dyn")
+                case d.Split() | d.Go() | d.Goal() | d.Leave():
+                    pass
+                case _:
+                    assert_never(step.do)
 
     def _on(self, on: d.On, name: str) -> d.EventTest:
         """What calls a trigger; the interactions that it fires on, where they are known."""
@@ -180,7 +206,7 @@ class _Drawer:
 
     def _condition(self, condition: d.Condition | None, here: _Rule) -> None:
         match condition:
-            case d.Happened(events=events) | d.Idle(events=events):
+            case d.Happened(events=events) | d.Comes(events=events) | d.Idle(events=events):
                 self._test(events, here.name)
             case d.Where(text=text):
                 self._expression(text, here, "bool")

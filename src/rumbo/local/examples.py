@@ -14,6 +14,7 @@ from rumbo.core.interaction import Interaction, folded
 from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
+    FlowChanged,
     ScoreChanged,
     SegmentChanged,
     StageChanged,
@@ -110,6 +111,8 @@ def _seen(decision: Decision, example: Example) -> tuple[Expectation, str] | Non
             return Expectation(after, "segment", name, change=change), why
         case ScoreChanged(score=name, band=band):
             return Expectation(after, "score", name, band=band or "none"), why
+        case FlowChanged(flow=name, change=change):
+            return Expectation(after, "flow", name, change=change), why
         case ActionSuppressed(trigger=name, gate=gate):
             return Expectation(after, "suppressed", name, gate=gate), why
         case ActionRequested(trigger=name):

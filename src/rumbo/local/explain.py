@@ -13,7 +13,7 @@ from rumbo.core.definition import Condition, EventTest, Journey, OnEvent
 from rumbo.core.explain import Branch, Sight, branch, came
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.interaction import Interaction
-from rumbo.core.outputs import ActionRequested, ScoreChanged, StageChanged
+from rumbo.core.outputs import ActionRequested, ExposureRecorded, FlowChanged, ScoreChanged, StageChanged
 from rumbo.core.profile import JourneyState
 from rumbo.core.scope import Scope
 from rumbo.core.whynot import WhyNot, calls, why_not
@@ -101,7 +101,9 @@ def _tree(decision: Decision, sight: Sight, moment: Moment) -> list[Branch]:
     data = decision.data
     match data:
         case ActionRequested(trigger=name):
-            found = next(each for each in sight.journey.triggers if each.id == name)
+            found = next((each for each in sight.journey.triggers if each.id == name), None)
+            if found is None:  # a step of a flow: its own record tells where the customer is in it
+                return []
             on = came(found.on.events, sight, _nothing) if isinstance(found.on, OnEvent) else None
             made = on or calls(found.on, name, sight, moment.before, _nothing)
             tree = [made] if made.holds else []  # what it was called by is told by its own record where it is over now
@@ -160,6 +162,12 @@ def _summary(decision: Decision) -> str:
         case StageChanged():
             implied = " (implied: a step of a longer move)" if data.implied else ""
             return f"moved {data.direction} from stage {data.from_} to {data.to}{implied}"
+        case FlowChanged():
+            key = f" for {data.key}" if data.key is not None else ""
+            at = f" at step {data.step}" if data.step is not None and data.change != "entered" else ""
+            return f"flow {data.flow}{key} {data.change}{at}" + (f": {data.reason}" if data.change != "entered" else "")
+        case ExposureRecorded():
+            return f"variant {data.variant} of experiment {data.experiment}"
         case ScoreChanged():
             return f"{data.score} is {data.value:g} (was {data.previous:g}), band {data.band or 'none'} (was {data.previous_band or 'none'})"
         case ActionRequested():

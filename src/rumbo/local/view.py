@@ -16,7 +16,7 @@ from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine
 
 _SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger"})  # fmt: skip
-_JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable", "holds"})  # fmt: skip
+_JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable", "holds", "flows", "flown"})  # fmt: skip
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -43,6 +43,17 @@ class HeldView(msgspec.Struct, frozen=True):
     until: str
 
 
+class FlowView(msgspec.Struct, frozen=True):
+    """An instance of a flow: its key, the step that it waits at, and until when by time alone."""
+
+    flow: str
+    key: str | None
+    entered_at: str
+    step: str
+    since: str
+    until: str | None
+
+
 class JourneyView(msgspec.Struct, frozen=True):
     """Where a customer is in one journey. Times are RFC 3339."""
 
@@ -63,6 +74,8 @@ class JourneyView(msgspec.Struct, frozen=True):
     """Until when the stage is held because it went forth and back too often."""
     held_actions: tuple[HeldView, ...] = ()
     """Actions that a gate keeps for later, the next one first."""
+    flows: tuple[FlowView, ...] = ()
+    """Instances of flows that the customer is in, in the order begun."""
     waiting: dict[str, str] = {}
     """Trigger that waits for an absence -> since when."""
     more: dict[str, Any] = {}
@@ -157,6 +170,17 @@ def _journey(state: JourneyState, machines: Mapping[str, ScoreMachine], at: Inst
         held_actions=tuple(
             HeldView(each.rule, each.gate, isoformat(each.since), isoformat(each.release_at))
             for each in sorted(state.holds, key=lambda each: each.release_at)
+        ),
+        flows=tuple(
+            FlowView(
+                each.flow,
+                each.key or None,
+                isoformat(each.entered_at),
+                each.step,
+                isoformat(each.since),
+                isoformat(each.due) if each.due else None,
+            )
+            for each in state.flows
         ),
         waiting={name: isoformat(since[0]) for name, since in state.since.items()},
         more=_more(state, _JOURNEY_SHOWN),

@@ -185,6 +185,13 @@ CATALOGUE: Final = (
         ("action", "outcome"),
     ),
     Family(
+        "rumbo_flow_changes_total",
+        "counter",
+        "outputs",
+        "Instances of flows begun, left and completed.",
+        ("journey", "flow", "change"),
+    ),
+    Family(
         "rumbo_exposures_total",
         "counter",
         "customers",

@@ -17,6 +17,7 @@ from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
     ExposureRecorded,
+    FlowChanged,
     ScoreChanged,
     SegmentChanged,
     StageChanged,
@@ -66,6 +67,7 @@ class Metrics:
         self._dwell = made["rumbo_stage_dwell_seconds"]
         self._signals = made["rumbo_stage_signals_total"]
         self._segments = made["rumbo_segment_changes_total"]
+        self._flows = made["rumbo_flow_changes_total"]
         self._exposures = made["rumbo_exposures_total"]
         self._scores = made["rumbo_score_changes_total"]
         self._score = made["rumbo_score"]
@@ -159,6 +161,8 @@ class Metrics:
             key = ("action", data.trigger, "emitted")
         elif type(data) is SegmentChanged:
             key = ("segment", decision.journey, data.segment, data.change)
+        elif type(data) is FlowChanged:
+            key = ("flow", decision.journey, data.flow, data.change)
         elif type(data) is ExposureRecorded:
             key = ("exposure", data.experiment, data.variant)
         else:
@@ -182,6 +186,7 @@ class Metrics:
             "segment": self._segments,
             "signal": self._signals,
             "exposure": self._exposures,
+            "flow": self._flows,
         }[sort]
         return family.labels(*labels).inc, None
 

@@ -12,6 +12,7 @@ from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
     ExposureRecorded,
+    FlowChanged,
     ScoreChanged,
     SegmentChanged,
     StageChanged,
@@ -34,6 +35,7 @@ DATA: Final[dict[Kind, type]] = {
     "action.requested": ActionRequested,
     "action.suppressed": ActionSuppressed,
     "exposure.recorded": ExposureRecorded,
+    "flow.changed": FlowChanged,
 }
 _TEXT: Final = {"type": "string"}
 

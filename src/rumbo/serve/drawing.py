@@ -16,6 +16,7 @@ from rumbo.core.threshold import threshold_text
 from rumbo.serve.model import (
     BandDrawing,
     Edge,
+    FlowDrawing,
     JourneyDrawing,
     ScoreDrawing,
     SegmentDrawing,
@@ -41,7 +42,16 @@ def drawing(journey: d.Journey) -> JourneyDrawing:
     )
     triggers = tuple(_trigger(each) for each in journey.triggers)
     segments = tuple(SegmentDrawing(each.name, said(each.when)) for each in journey.segments)
-    return JourneyDrawing(journey.id, journey.version, stages, tuple(_edges(journey)), scores, segments, triggers)
+    return JourneyDrawing(
+        journey.id,
+        journey.version,
+        stages,
+        tuple(_edges(journey)),
+        scores,
+        segments,
+        triggers,
+        tuple(_flow(each) for each in journey.flows),
+    )
 
 
 def _edges(journey: d.Journey) -> Iterator[Edge]:
@@ -71,12 +81,14 @@ def direction(journey: d.Journey, origin: str, target: str) -> Direction:
     return "forward" if rank[target] > rank[origin] else "backward"
 
 
-def said(condition: d.Condition) -> str:
+def said(condition: d.Condition) -> str:  # noqa: PLR0912  one branch a kind
     """A condition in words."""
     match condition:
         case d.Happened(events=events, at_least=least, within=within):
             times = f" at least {least} times" if least > 1 else ""
             return f"{_events(events)}{times}" + (f" within {format_duration(within)}" if within else "")
+        case d.Comes(events=events):
+            return f"{_events(events)} comes"
         case d.Idle(events=events, length=length):
             return f"no {_events(events)} for {format_duration(length)}"
         case d.InBand(score=score, band=band):
@@ -124,6 +136,47 @@ def _stage(on: d.On) -> str | None:
             return stage
         case _:
             return None
+
+
+def _flow(flow: d.Flow) -> FlowDrawing:
+    enter = _on(flow.enter.on) + (f", if {said(flow.enter.when)}" if flow.enter.when is not None else "")
+    enter += f", for one {flow.enter.per}" if flow.enter.per is not None else ""
+    return FlowDrawing(
+        flow.id, enter, flow.enter.again.replace("_", " "), said(flow.exit) if flow.exit is not None else None,
+        said(flow.goal) if flow.goal is not None else None, tuple(f"{step.name}: {_step(step.do)}" for step in flow.steps),
+    )  # fmt: skip
+
+
+def _step(do: d.Wait | d.BranchTo | d.Split | d.Act | d.SetTrait | d.Go | d.Goal | d.Leave) -> str:
+    match do:
+        case d.Wait(second=int(second), zone=zone):
+            return f"wait until {_clock(second)} in " + (zone or "the customer's zone")
+        case d.Wait(until=None, length=length):
+            return f"wait {format_duration(length or 0)}"
+        case d.Wait(until=until, length=length, otherwise=otherwise):
+            most = f" at most {format_duration(length)}, then {otherwise}" if length is not None else ""
+            return f"wait until {said(until) if until is not None else ''}{most}"
+        case d.BranchTo(cases=cases, otherwise=otherwise):
+            return "; ".join([*(f"if {said(when)}: {to}" for when, to in cases), f"otherwise {otherwise}"])
+        case d.Split(experiment=experiment, variants=variants):
+            return f"split {experiment}: " + ", ".join(f"{each.name} {each.share:g} to {each.go}" for each in variants)
+        case d.Act(action=action, mode=mode):
+            params = ", ".join(f"{name}: {value}" for name, value in action.params.items())
+            return (
+                f"ask for {action.kind}"
+                + (f" ({params})" if params else "")
+                + (" in shadow" if mode == "shadow" else "")
+            )
+        case d.SetTrait(trait=trait, to=to):
+            return f"set {trait} to {to}"
+        case d.Go(to=to):
+            return f"go to {to}"
+        case d.Goal(name=name):
+            return f"goal {name}"
+        case d.Leave():
+            return "leave"
+        case _:
+            assert_never(do)
 
 
 def _limits(limits: d.Limits) -> Iterator[str]:

@@ -72,6 +72,17 @@ class TriggerDrawing(msgspec.Struct, frozen=True):
     """Quiet hours, caps and hold-outs."""
 
 
+class FlowDrawing(msgspec.Struct, frozen=True):
+    """A flow in words: what begins an instance, whether there may be another, what ends it, its steps."""
+
+    flow: str
+    enter: str
+    again: str
+    exit: str | None
+    goal: str | None
+    steps: tuple[str, ...]
+
+
 class BandDrawing(msgspec.Struct, frozen=True):
     """A band of a score: entered at `enter`, left below `leave`."""
 
@@ -105,6 +116,7 @@ class JourneyDrawing(msgspec.Struct, frozen=True):
     scores: tuple[ScoreDrawing, ...]
     segments: tuple[SegmentDrawing, ...]
     triggers: tuple[TriggerDrawing, ...]
+    flows: tuple[FlowDrawing, ...] = ()
 
 
 class Journeys(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rumbo.core.definition import (
     All,
     AnyOf,
+    Comes,
     Condition,
     EventTest,
     Happened,
@@ -139,7 +140,7 @@ def _several(node: Yaml, form: str, where: str, words: Words) -> Condition | Non
 def mentions(found: Condition | None) -> list[EventTest]:
     """The event tests in a condition."""
     match found:
-        case Happened(events=events) | Idle(events=events):
+        case Happened(events=events) | Comes(events=events) | Idle(events=events):
             return [events]
         case All(of=parts) | AnyOf(of=parts):
             return [each for part in parts for each in mentions(part)]

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from rumbo.core import consent as consents
+from rumbo.core.definition import Act
 from rumbo.core.instant import Duration, Instant, parse_instant
 from rumbo.core.zone import find_zone
 from rumbo.topology.fields import Fields
@@ -17,7 +18,7 @@ from rumbo.topology.yaml import Yaml, plain
 CUSTOMER = "example"
 STATUSES = tuple(consents.STATUSES)
 _GIVEN = ("after", "event", "properties", "context", "traits", "id", "account")
-_KINDS = ("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment")
+_KINDS = ("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow")
 _THEN = ("after", *_KINDS, "gate", "band", "change")
 
 
@@ -37,7 +38,7 @@ class Expectation(msgspec.Struct, frozen=True):
     """One decision that must come: its kind, its name (stage, trigger or score), at an offset from the start."""
 
     after: Duration
-    kind: Literal["stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment"]
+    kind: Literal["stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow"]
     name: str
     gate: str | None = None
     band: str | None = None
@@ -83,11 +84,14 @@ def _names(topology: Topology | None) -> dict[str, list[str]] | None:
         return None
     journeys = topology.journeys
     triggers = [each.id for journey in journeys for each in journey.triggers]
+    flows = [flow for journey in journeys for flow in journey.flows]
+    triggers += [f"{flow.id}.{step.name}" for flow in flows for step in flow.steps if isinstance(step.do, Act)]
     stages = [each.name for journey in journeys for each in journey.stages]
     scores = [each.name for journey in journeys for each in journey.scores]
     return {
         "action": triggers, "suppressed": triggers, "score": scores,
         "stage": stages, "stuck": stages, "unstable": stages, "suggested": stages,
+        "flow": [each.id for each in flows],
         "segment": [each.name for journey in journeys for each in journey.segments],
     }  # fmt: skip
 

@@ -127,6 +127,10 @@ class Fields:
             return {}
         return found.value
 
+    def besides(self, taken: Iterable[str]) -> list[str]:
+        """Known keys that are there besides these."""
+        return [key for key in self._found if key in self._known and key not in set(taken)]
+
     def rest(self, taken: Iterable[str]) -> dict[str, Any]:
         """Everything else, as plain values."""
         return {key: plain(value) for key, value in self._found.items() if key not in set(taken)}

@@ -10,6 +10,7 @@ from rumbo.topology.authority import authority, flaps
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
 from rumbo.topology.fit import matrix, matrix_names
+from rumbo.topology.flows import flow
 from rumbo.topology.problem import Notes
 from rumbo.topology.scores import bands_of, score
 from rumbo.topology.segments import segments
@@ -19,7 +20,7 @@ from rumbo.topology.words import Words
 from rumbo.topology.yaml import Yaml
 
 _JOURNEY = (
-    "journey", "version", "define", "scores", "segments", "matrix", "stages", "allow_skip", "unstable", "authority", "policies", "triggers",
+    "journey", "version", "define", "scores", "segments", "matrix", "stages", "allow_skip", "unstable", "authority", "policies", "triggers", "flows",
 )  # fmt: skip
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}")
@@ -54,12 +55,14 @@ def build_journey(node: Yaml, notes: Notes, contact: Contact) -> Journey:
     triggers = tuple(
         filter(None, (trigger(item, at, policies, words) for at, item in enumerate(fields.items("triggers"))))
     )
+    flows = tuple(filter(None, (flow(item, at, policies, words) for at, item in enumerate(fields.items("flows")))))
+    _unique([each.id for each in flows], fields, notes, "flows")
     _unique([each.id for each in triggers], fields, notes)
     _near_names(words, notes)
     return Journey(
         name, version, made_scores, made_stages, triggers, fields.flag("allow_skip", default=True),
         segments=(*matrix(fields.node("matrix"), words), *segments(fields, words)), unstable=flaps(fields.node("unstable"), words),
-        authority=authority(fields.node("authority"), words),
+        authority=authority(fields.node("authority"), words), flows=flows,
     )  # fmt: skip
 
 
@@ -77,9 +80,9 @@ def _head(fields: Fields, notes: Notes) -> tuple[str, str]:
     return name, version
 
 
-def _unique(names: list[str], fields: Fields, notes: Notes) -> None:
+def _unique(names: list[str], fields: Fields, notes: Notes, what: str = "triggers") -> None:
     for name in sorted({name for name in names if name and names.count(name) > 1}):
-        notes.error(fields.at("triggers"), f"triggers: '{name}' stands {names.count(name)} times", "ids must differ")
+        notes.error(fields.at(what), f"{what}: '{name}' stands {names.count(name)} times", "ids must differ")
 
 
 def _near_names(words: Words, notes: Notes) -> None:

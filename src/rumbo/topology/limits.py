@@ -32,7 +32,7 @@ def limits(fields: Fields, where: str, notes: Notes) -> Limits:
 
 def _quiet(node: Yaml, where: str, notes: Notes) -> QuietHours | None:
     fields = Fields(node, where, QUIET, notes)
-    begin, end = _time(fields, "from", notes), _time(fields, "to", notes)
+    begin, end = time_of_day(fields, "from", notes), time_of_day(fields, "to", notes)
     zone = fields.text("zone", CUSTOMER) or CUSTOMER
     if zone != CUSTOMER and find_zone(zone) is None:
         notes.error(
@@ -57,7 +57,7 @@ def _hold(fields: Fields, notes: Notes) -> str:
     return "hold"
 
 
-def _time(fields: Fields, key: str, notes: Notes) -> int | None:
+def time_of_day(fields: Fields, key: str, notes: Notes) -> int | None:
     """Seconds since midnight."""
     text = fields.needed(key, 'a time of day, for example "20:00"')
     if not text:

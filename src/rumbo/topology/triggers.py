@@ -48,14 +48,14 @@ def trigger(node: Yaml, at: int, policies: dict[str, Policy], words: Words) -> T
     fields = Fields(node, f"triggers[{at}]", _TRIGGER, words.notes)
     name = fields.needed("id", "every trigger needs a name of its own")
     where = fields.where = f"triggers.{name or at}"
-    on = _on(fields, where, words)
-    policy = _policy(fields, where, policies, words)
+    on = called_by(fields, where, words)
+    policy = policy_of(fields, where, policies, words)
     guard, action = fields.node("only_if"), fields.node("action")
     if action is None:
         words.notes.error(
             node.line, f"{where}: `action` is missing", "for example action: {kind: message, template: hello}"
         )
-    made = _action(action, where, policy, words) if action is not None else Action("none")
+    made = action_of(action, where, policy, words) if action is not None else Action("none")
     only_if = condition(guard, f"{where}.only_if", words) if guard is not None else None
     if on is None:
         return None
@@ -71,14 +71,16 @@ def trigger(node: Yaml, at: int, policies: dict[str, Policy], words: Words) -> T
     )  # fmt: skip
 
 
-def _policy(fields: Fields, where: str, policies: dict[str, Policy], words: Words) -> Policy | None:
+def policy_of(fields: Fields, where: str, policies: dict[str, Policy], words: Words) -> Policy | None:
+    """The policy that it names."""
     name = fields.text("policy")
     if name is not None and name not in policies:
         words.notes.error(fields.at("policy"), f"{where}: policy '{name}' is not defined", meant(name, policies))
     return policies.get(name) if name is not None else None
 
 
-def _on(fields: Fields, where: str, words: Words) -> On | None:
+def called_by(fields: Fields, where: str, words: Words) -> On | None:
+    """What calls it: exactly one of the forms; None with a problem noted."""
     forms = [form for form in FORMS if fields.has(form)]
     if len(forms) != 1:
         what = f"both `{forms[0]}` and `{forms[1]}` call it" if forms else "nothing calls it"
@@ -163,7 +165,8 @@ def _since(node: Yaml, where: str, words: Words) -> OnStage | EventTest | None:
     return event_test(node, where, words)
 
 
-def _action(node: Yaml, where: str, policy: Policy | None, words: Words) -> Action:
+def action_of(node: Yaml, where: str, policy: Policy | None, words: Words) -> Action:
+    """The action, with what its policy says where it does not."""
     known = tuple(node.value) if isinstance(node.value, dict) else ()
     fields = Fields(node, f"{where}.action", (*_ACTION, *known), words.notes)
     kind = fields.needed("kind", "what downstream is asked for: message, content, crm, …")
