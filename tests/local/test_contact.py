@@ -6,7 +6,8 @@ import json
 
 from rumbo.core.instant import isoformat, parse_instant
 from rumbo.intake import Record
-from rumbo.local import simulate
+from rumbo.local import Local, simulate
+from rumbo.local.view import profile_view
 from rumbo.topology import Loaded
 
 CONTROL = "rumbo.control.v1"
@@ -162,3 +163,61 @@ flows:
         ("2026-03-03T00:00:00Z", "end"),
     ]
     assert (made[3].data.trigger, made[3].data.flow, made[3].data.step) == ("cart.action_1", "cart", "action_1")
+
+
+def test_acceptance_3_a_mail_not_opened_after_three_days_is_visible_as_such(tmp_path):
+    """As a segment with its instant, in the customer's profile, and as a call to act; opened in time, it is not."""
+    contact = """
+contact:
+  messages:
+    delivered: {event: Email Delivered, action: event.properties.action_id}
+    opened: {event: Email Opened, action: event.properties.action_id}
+"""
+    journey = """
+segments:
+  silent: {message: news, not: opened, for: 3d}
+triggers:
+  - {id: news, event: Signed Up, action: {kind: message, purpose: service, expires_after: 1d}}
+  - {id: call, when: {message: news, not: opened, for: 3d}, action: {kind: crm, purpose: service, expires_after: 1d}}
+"""
+    topology = topology_of(tmp_path, journey, contact)
+    signed = [track("Signed Up", "2026-01-01T00:00:00Z", who=who) for who in ("u", "v")]
+    local = Local(topology)
+    actions = {each.customer: each.id for record in signed for each in local.send(record)}
+    mail = {who: {"who": who, "action_id": action} for who, action in actions.items()}
+    rest = [
+        track("Email Delivered", "2026-01-01T00:01:00Z", **mail["u"]),
+        track("Email Opened", "2026-01-03T00:00:00Z", **mail["v"]),
+        track("Email Opened", "2026-01-06T00:00:00Z", **mail["u"]),
+    ]
+    made = [each for record in rest for each in local.send(record)] + local.until(parse_instant("2026-01-09T00:00:00Z"))
+    assert [(isoformat(each.at), each.customer, getattr(each.data, "change", each.kind)) for each in made] == [
+        ("2026-01-04T00:00:00Z", "u", "entered"),
+        ("2026-01-04T00:00:00Z", "u", "action.requested"),
+        ("2026-01-06T00:00:00Z", "u", "left"),
+    ]
+    seen = profile_view(local.profiles["u"], local.program, 0).messages
+    assert [(each.rule, each.delivered, each.opened) for each in seen] == [
+        ("j/news", "2026-01-01T00:01:00Z", "2026-01-06T00:00:00Z")
+    ]
+
+
+def test_conditions_about_messages_name_a_rule_and_a_status_that_there_is(tmp_path):
+    """Each mistake with its cure."""
+    (tmp_path / "topology.yaml").write_text(
+        TOPOLOGY + "contact: {messages: {opened: {event: Opened, action: event.properties.id}}}\n"
+    )
+    (tmp_path / "journey.yaml").write_text("""journey: j
+version: "1.0"
+policies: {p: {caps: [{count: 1, per: day, count_on: delivered}]}}
+segments:
+  a: {message: nwes, not: opened, for: 3d}
+  b: {message: news, is: clicked}
+  c: {message: news}
+  d: {message: news, is: opened, for: 3d}
+triggers:
+  - {id: news, event: Signed Up, action: {kind: message, purpose: service, expires_after: 1d}}
+""")
+    said = "\n".join(str(each) for each in Loaded(tmp_path).errors)
+    for words in ("did you mean 'news'", "nothing says that a message is clicked", "needs `is` or `not`", "`for` goes with `not`", "nothing says that a message is delivered"):  # fmt: skip
+        assert words in said, said

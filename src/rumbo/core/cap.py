@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rumbo.core.consent import plain
-from rumbo.core.contact import opened
 from rumbo.core.definition import Action, Cap
 from rumbo.core.instant import Instant, format_duration, isoformat
+from rumbo.core.profile import opened
 from rumbo.core.scope import Scope
 from rumbo.core.zone import ZoneOf, day_of
 
@@ -26,6 +26,8 @@ class Log(NamedTuple):
     kind: str | None = None
     purpose: str | None = None
     channel: str | None = None
+    on: str | None = None
+    """`delivered`: counted when that is said of them."""
 
     @property
     def name(self) -> str:
@@ -46,24 +48,25 @@ class Caps:
 
     def count(self, cap: Cap, rule: str, action: Action, channel: str | None) -> Log:
         """The log that this cap reads for an action of this rule by this channel; it is written from now on."""
+        on = cap.count_on if cap.count_on != "emitted" else None
         match cap.by:
             case "rule":
-                log = Log(rule=rule)
+                log = Log(rule=rule, on=on)
             case "purpose":
-                log = Log(purpose=plain(action.purpose or ""))
+                log = Log(purpose=plain(action.purpose or ""), on=on)
             case "channel":
-                log = Log(channel=plain(channel or ""))
+                log = Log(channel=plain(channel or ""), on=on)
             case _:
-                log = Log(None, cap.kind, _plain(cap.purpose), _plain(cap.channel))
+                log = Log(None, cap.kind, _plain(cap.purpose), _plain(cap.channel), on)
         self._keep[log] = max(self._keep.get(log, 0), cap.count)
         return log
 
-    def emitted(self, scope: Scope, rule: str, action: Action, channel: str | None) -> list[str]:
-        """Write an emission down in every log that counts it; their names."""
-        this = Log(rule, action.kind, plain(action.purpose or ""), plain(channel or ""))
+    def write(self, scope: Scope, rule: str, action: Action, channel: str | None, on: str | None = None) -> list[str]:
+        """Write an emission (or, `on` delivered, a delivery) down in every log that counts it; their names."""
+        this = Log(rule, action.kind, plain(action.purpose or ""), plain(channel or ""), on)
         sent, written = opened(scope.profile).sent, list[str]()
         for log, keep in self._keep.items():
-            if all(wanted is None or wanted == is_ for wanted, is_ in zip(log, this, strict=True)):
+            if log.on == on and all(wanted is None or wanted == is_ for wanted, is_ in zip(log, this, strict=True)):
                 times = sent.setdefault(log.name, [])
                 times.append(scope.now)
                 del times[:-keep]

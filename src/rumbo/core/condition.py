@@ -24,12 +24,14 @@ from rumbo.core.definition import (
     InSegment,
     InStage,
     Level,
+    MessageIs,
     Not,
     Reached,
     Where,
 )
 from rumbo.core.expression import UNKNOWN, is_unknown
 from rumbo.core.instant import Instant, format_duration, isoformat
+from rumbo.core.message import Mail, last_of, status_of
 from rumbo.core.scope import Read, Scope
 from rumbo.core.tracker import EXACT, Trackers, bucket_width, count_buckets, count_within, passes
 from rumbo.core.zone import ZoneOf
@@ -71,6 +73,9 @@ class Vocabulary(NamedTuple):
     contact: Contact
     """What a customer may be asked, whatever the journey."""
     caps: Caps
+    mail: Mail
+    journey: str
+    """Its id: rules are named after it where journeys meet."""
 
 
 def never(_scope: Scope) -> Instant:
@@ -85,6 +90,8 @@ def compile_condition(condition: Condition, words: Vocabulary, latch: str | None
             return _happened(condition, words, latch)
         case Comes():
             return _comes(condition, words)
+        case MessageIs():
+            return _message(condition, words)
         case Idle():
             return _idle(condition, words)
         case InBand() | Level():
@@ -209,6 +216,37 @@ def _comes(condition: Comes, words: Vocabulary) -> Compiled:
         return [Leaf(text, holds(scope), {"interaction": scope.event.name if scope.event is not None else None})]
 
     return Compiled(holds, never, explain, _hears(events), frozenset(), stages=False)
+
+
+def _message(condition: MessageIs, words: Vocabulary) -> Compiled:
+    rule, status, length = f"{words.journey}/{condition.rule}", condition.status, condition.length
+    text = f"message {condition.rule} {'not ' if condition.not_ else ''}{status}"
+    text += f" {format_duration(length)} after it was sent" if length else ""
+    if condition.not_:
+        words.mail.waits(rule, length)
+
+    def holds(scope: Scope) -> bool:
+        found = last_of(scope, rule)
+        if found is None or not condition.not_:
+            return found is not None and status_of(found, status) > 0
+        return not status_of(found, status) and found.sent + length <= scope.now
+
+    def next_change(scope: Scope) -> Instant:
+        found = last_of(scope, rule)
+        due = found.sent + length if found is not None and condition.not_ else 0
+        return due if due > scope.now else 0
+
+    def explain(scope: Scope) -> list[Leaf]:
+        found = last_of(scope, rule)
+        at = status_of(found, status) if found is not None else 0
+        saw: dict[str, Any] = {
+            "sent": isoformat(found.sent) if found is not None else None,
+            status: isoformat(at) if at else None,
+        }
+        return [Leaf(text, holds(scope), saw)]
+
+    hears = frozenset(name for each in words.contact.messages for name in each.events.names)
+    return Compiled(holds, next_change, explain, hears, frozenset(), stages=True)
 
 
 def _idle(condition: Idle, words: Vocabulary) -> Compiled:

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from rumbo.core.consent import EVERY, STATUSES, TEXT, Consent, Status, plain, record
-from rumbo.core.definition import ConsentRule, Contact, EventTest
+from rumbo.core.definition import ConsentRule, Contact, EventTest, MessageRule
 from rumbo.core.expression import is_unknown
 from rumbo.core.instant import Instant, from_datetime, parse_instant
-from rumbo.core.profile import Ledger, Profile
+from rumbo.core.message import Message, told
+from rumbo.core.profile import Ledger, opened
 from rumbo.core.scope import Read, Turn
 
 Hear = Callable[[Turn], bool]
@@ -29,12 +30,15 @@ class Listed(NamedTuple):
 class Ledgers:
     """The rules of one topology that change a customer's ledger."""
 
-    def __init__(self, contact: Contact, expression: Callable[[str], Read]) -> None:
-        self.contact = contact
+    def __init__(
+        self, contact: Contact, expression: Callable[[str], Read], delivered: Callable[[Turn, Message], None]
+    ) -> None:
+        self.contact, self._delivered = contact, delivered
         self._known = {plain(each) for each in contact.purposes}
         rules = [(each.events, self._consent(each, expression)) for each in contact.consent]
         rules += [(each, self._list(on=True)) for each in contact.listed]
         rules += [(each, self._list(on=False)) for each in contact.unlisted]
+        rules += [(each.events, self._message(each, expression)) for each in contact.messages]
         self._rules = tuple((events, _where(events, expression), hear) for events, hear in rules)
 
     def listening(self, key: str) -> tuple[tuple[Read | None, Hear], ...]:
@@ -77,17 +81,24 @@ class Ledgers:
 
         return hear
 
+    def _message(self, rule: MessageRule, expression: Callable[[str], Read]) -> Hear:
+        action, status = expression(rule.action), rule.status
+
+        def hear(turn: Turn) -> bool:
+            found = action(turn)
+            changed, message = told(turn, found, status) if isinstance(found, str) else (False, None)
+            if message is None:
+                turn.counts["message_unknown"] += 1
+            elif changed and status == "delivered":
+                self._delivered(turn, message)
+            return False  # no consent has changed
+
+        return hear
+
     def _list(self, *, on: bool) -> Hear:
         return lambda turn: (
             turn.event is not None and self.take(turn, Listed(on, turn.event.at, turn.event.name[:TEXT]))
         )
-
-
-def opened(profile: Profile) -> Ledger:
-    """The customer's ledger, begun where there is none."""
-    if profile.ledger is None:
-        profile.ledger = Ledger()
-    return profile.ledger
 
 
 def _list(ledger: Ledger, said: Listed) -> bool:

@@ -43,6 +43,18 @@ class Comes(_Data, frozen=True, tag="comes"):
     events: EventTest
 
 
+class MessageIs(_Data, frozen=True, tag="message"):
+    """The last message of a rule has (or, where `not_`, has not, `length` after it was sent) come to this status.
+
+    `rule` is a trigger's id, or flow and step with a dot between.
+    """
+
+    rule: str
+    status: Literal["sent", "delivered", "opened", "clicked"]
+    not_: bool = False
+    length: Duration = 0
+
+
 class Idle(_Data, frozen=True, tag="idle"):
     """No such interaction for this long (and one before): true from the instant last + length on."""
 
@@ -107,7 +119,7 @@ class Not(_Data, frozen=True, tag="not"):
 
 
 Condition: TypeAlias = (
-    Happened | Comes | Idle | InBand | Level | InStage | Reached | InSegment | Where | All | AnyOf | Not
+    Happened | Comes | MessageIs | Idle | InBand | Level | InStage | Reached | InSegment | Where | All | AnyOf | Not
 )
 
 
@@ -438,6 +450,7 @@ class Cap(_Data, frozen=True):
     kind: str | None = None
     purpose: str | None = None
     channel: str | None = None
+    count_on: Literal["emitted", "delivered"] = "emitted"
 
 
 class HoldOut(_Data, frozen=True):
@@ -489,6 +502,14 @@ class ConsentRule(_Data, frozen=True):
     expires: str | None = None
 
 
+class MessageRule(_Data, frozen=True):
+    """An interaction that says what became of a message: `action` is an expression over it that gives the id of our action."""
+
+    events: EventTest
+    action: str
+    status: Literal["delivered", "opened", "clicked"]
+
+
 class Preferred(_Data, frozen=True):
     """What `channel: preferred` means: the customer's trait where it names one of `channels`, else `otherwise`."""
 
@@ -510,6 +531,9 @@ class Contact(_Data, frozen=True):
     """For every action, whatever its rule."""
     hold_out: HoldOut | None = None
     """For every action of a marketing purpose."""
+    messages: tuple[MessageRule, ...] = ()
+    kinds: tuple[str, ...] = ("message",)
+    """Kinds of actions that are messages."""
 
 
 # Flows ------------------------------------------------------------------------------------------------------------------

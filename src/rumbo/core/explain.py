@@ -23,6 +23,7 @@ from rumbo.core.definition import (
     InStage,
     Journey,
     Level,
+    MessageIs,
     Not,
     Where,
 )
@@ -162,6 +163,15 @@ def _needs(condition: Condition, seen: Branch, sight: Sight) -> str:
             return _points(score, _enter(sight.journey, score, band), seen)
         case Level(score=score, at_least=least):
             return _points(score, least, seen)
+        case MessageIs(rule=rule, status=status, not_=not_, length=length):
+            sent = seen.saw.get("sent")
+            if sent is None:
+                return f"a message of {rule} must have been sent"
+            if not not_:
+                return f"the last message of {rule} must be {status}"
+            if seen.saw.get(status) is not None:
+                return f"the last message of {rule} must not be {status} (it was at {seen.saw[status]})"
+            return f"the last message of {rule} must not be {status} until {isoformat(parse_instant(sent) + length)}"
         case InStage(stages=stages):
             return f"stage {' or '.join(stages)}, not {sight.scope.state.stage or 'none'}"
         case _:

@@ -15,6 +15,7 @@ from rumbo.core.flow import entry
 from rumbo.core.flowing import Flows
 from rumbo.core.holding import Holding
 from rumbo.core.identity import Identity
+from rumbo.core.message import message_timer
 from rumbo.core.profile import JourneyState
 from rumbo.core.request import Signer
 from rumbo.core.scope import Turn
@@ -68,8 +69,10 @@ class JourneyMachine:
         self._orders = Orders(journey, vocabulary)
         self._staging = Staging(self.id, self.stages, journey.unstable, self._who)
         self._staging.calls(self._triggers, self._waiting.stage_changed)
-        requests = {each.id: each.request for each in self._triggers} | self._flows.requests()
-        self._holding = Holding(self.id, requests)
+        self.requests = {each.id: each.request for each in self._triggers} | self._flows.requests()
+        """The actions that rules of this journey ask for, by rule."""
+        self._mail = vocabulary.mail
+        self._holding = Holding(self.id, self.requests)
         self._signer = Signer(self._who, self._scoring.values, self._holding.keep)
         self._flows.starts(self._signer, self._holding)
         self._entries = self._flows.entries
@@ -81,6 +84,7 @@ class JourneyMachine:
             **{each.timer: each.due for each in self._watchers},
             self._holding.timer: self._release,
             self._flows.timer: self._flows.due,
+            message_timer(self.id): self._unanswered,
         }
 
     def trigger(self, name: str) -> TriggerMachine:
@@ -197,6 +201,12 @@ class JourneyMachine:
     def recheck(self, turn: Turn) -> None:
         """The customer's word has changed: what is held without it ends."""
         self._holding.recheck(turn, self._signer)
+
+    def _unanswered(self, turn: Turn) -> bool:
+        """A message may have been without an answer for as long as some condition asks: look at what hangs on it."""
+        self._mail.arm(turn, message_timer(self.id))
+        self._staging.hear(turn)
+        return True
 
     def _release(self, turn: Turn) -> bool:
         """Held actions have come to their instant: ask for them again. No stage is moved."""

@@ -49,6 +49,8 @@ class Ledger(msgspec.Struct, array_like=True):
     """For each cap's log the last emissions, ascending: no more than the cap counts."""
     exposures: dict[str, str] = {}
     """Experiment -> the variant that was recorded."""
+    messages: dict[str, list[Any]] = {}
+    """First characters of an action's id -> `core.message.Message`, in the order sent."""
 
 
 class Held(msgspec.Struct, array_like=True):
@@ -143,6 +145,13 @@ class Profile(msgspec.Struct, array_like=True):
     def due(self) -> Instant:
         """When the next timer is due; 0 when there is none."""
         return min(self.timers.values()) if self.timers else 0
+
+
+def opened(profile: Profile) -> Ledger:
+    """The customer's ledger, begun where there is none."""
+    if profile.ledger is None:
+        profile.ledger = Ledger()
+    return profile.ledger
 
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -21,6 +21,7 @@ from rumbo.core.definition import Contact, Journey
 from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
 from rumbo.core.journey import JourneyMachine, Plan
+from rumbo.core.message import Message
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.request import settle
 from rumbo.core.scope import Read, Turn
@@ -51,7 +52,7 @@ class Program:
         contact: Contact | None = None,
     ) -> None:
         words = Words(zone, contact)
-        self._ledgers = Ledgers(words.contact, words.read)
+        self._ledgers = Ledgers(words.contact, words.read, self._delivered)
         self.topology, self.journeys = topology, tuple(journeys)
         self._machines = tuple(JourneyMachine(topology, journey, words) for journey in journeys)
         self.stats: Counter[str] = Counter()
@@ -59,6 +60,7 @@ class Program:
         `trait_too_large`, and what met a bound."""
         self._words, self._turn, self._ring = words, Turn(self.stats, {}), ring_size * RING_ENTRY
         self._turn.wanted = [] if words.caps else None
+        self._requests = {each.name: each for machine in self._machines for each in machine.requests.values()}
         mentioned = set().union(*(machine.mentioned() for machine in self._machines), words.trackers.names())
         mentioned |= self._ledgers.mentioned()
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
@@ -127,6 +129,12 @@ class Program:
                 changed |= hear(turn)
         if changed:
             self._recheck(turn)
+
+    def _delivered(self, turn: Turn, message: Message) -> None:
+        """Caps on deliveries count it, where its rule is still there."""
+        request = self._requests.get(message.rule)
+        if request is not None:
+            request.delivered(turn, message.channel)
 
     def _recheck(self, turn: Turn) -> None:
         for machine in self._machines:

@@ -12,13 +12,14 @@ import msgspec
 
 from rumbo.core import gate as gates
 from rumbo.core.condition import Vocabulary
-from rumbo.core.contact import opened
 from rumbo.core.decision import Gate, GateAnswer, Leaf
 from rumbo.core.definition import Action, Cap, HoldOut, Limits
 from rumbo.core.gate import Ask, Asked, Attempt, No, answers, every_answer
 from rumbo.core.identity import Identity
 from rumbo.core.instant import Duration, Instant, isoformat
+from rumbo.core.message import message_timer, send
 from rumbo.core.outputs import ActionRequested, ActionSuppressed, ExposureRecorded
+from rumbo.core.profile import opened
 from rumbo.core.scope import Read, Scope, Turn
 
 PREFERRED: Final = "preferred"
@@ -56,7 +57,9 @@ class Request:
     """One action of one rule. `rule` names it in the state, `said` names it in outputs."""
 
     def __init__(self, rule: str, said: dict[str, str], action: Action, terms: Terms, words: Vocabulary) -> None:
-        self.rule, self.action = rule, action
+        self.rule, self.action, self.name = rule, action, f"{words.journey}/{rule}"
+        self._mail, self._timer = words.mail, message_timer(words.journey)
+        self._is_message = bool(words.contact.messages) and action.kind in words.contact.kinds
         self._said, self._caps = said, words.caps
         self._because = f"step {rule}" if "flow" in said else f"trigger {rule}"
         self._requested, self._suppressed = f"action:{rule}", f"suppressed:{rule}"
@@ -73,6 +76,11 @@ class Request:
         after = self.action.expires_after
         expires, occurrence = scope.at + after if after is not None else 0, scope.occurrence + scope.mark
         return Attempt(self.rule, occurrence, expires, self._channel(scope), self.params(scope), leaves, scope.causes)
+
+    def delivered(self, turn: Turn, channel: str | None) -> None:
+        """A message of this rule has arrived: what caps on deliveries count."""
+        if self._caps and self._capped:
+            self._caps.write(turn, self.name, self.action, channel, "delivered")
 
     def params(self, scope: Scope) -> dict[str, Any]:
         """The action's parameters, each choice resolved against the interaction."""
@@ -130,11 +138,15 @@ class Request:
     def _emit(self, attempt: Attempt, turn: Turn, signer: Signer) -> None:
         turn.state.fired[self.rule] = turn.now
         if self._caps and self._capped:
-            for log in self._caps.emitted(turn, self.rule, self.action, attempt.channel):
+            for log in self._caps.write(turn, self.name, self.action, attempt.channel):
                 turn.took.setdefault(log, []).append(self.rule)
         data = ActionRequested(**self._data(attempt, turn, signer, self._passed))
         occurrence = attempt.occurrence
-        turn.out.append(signer.who.decide(turn, "action.requested", self._requested, data, occurrence))
+        decision = signer.who.decide(turn, "action.requested", self._requested, data, occurrence)
+        turn.out.append(decision)
+        if self._is_message:
+            send(turn, decision.id, self.name, attempt.channel)
+            self._mail.arm(turn, self._timer)
 
     def suppress(self, attempt: Attempt, turn: Turn, signer: Signer, why: tuple[Gate, No, bool]) -> None:
         """Record the no of a gate, and whether the action is kept for later."""
@@ -253,7 +265,11 @@ def _cap(cap: Cap, rule: str, action: Action, words: Vocabulary) -> Ask:
     channels = [action.channel]
     if action.channel == PREFERRED and preferred is not None:
         channels = [*preferred.channels, preferred.otherwise]
-    logs = {each: words.caps.count(cap, rule, action, each) for each in channels if cap.channel in {None, each}}
+    logs = {
+        each: words.caps.count(cap, f"{words.journey}/{rule}", action, each)
+        for each in channels
+        if cap.channel in {None, each}
+    }
     return gates.cap(cap, logs, words.zone(None))
 
 

@@ -127,6 +127,9 @@ class _Drawer:
             for text in (rule.status, rule.purpose, rule.channel, rule.source, rule.proof, rule.expires):
                 if text is not None:
                     self._expression(text, _Rule("consent", rule.events), "dyn")
+        for message in contact.messages:
+            self._test(message.events, "messages")
+            self._expression(message.action, _Rule("messages", message.events), "string")
         for events in (*contact.listed, *contact.unlisted):
             self._test(events, "suppression list")
 
@@ -215,7 +218,7 @@ class _Drawer:
                     self._condition(part, here)
             case d.Not(of=part):
                 self._condition(part, here)
-            case None | d.InBand() | d.Level() | d.InStage() | d.Reached() | d.InSegment():
+            case None | d.InBand() | d.Level() | d.InStage() | d.Reached() | d.InSegment() | d.MessageIs():
                 pass
             case _:
                 assert_never(condition)

@@ -15,6 +15,7 @@ from rumbo.core.definition import Contact, EventTest, Journey
 from rumbo.core.expression import UNKNOWN, compile_expression, lookers, parse
 from rumbo.core.instant import Duration, Instant, to_datetime
 from rumbo.core.interaction import folded
+from rumbo.core.message import Mail
 from rumbo.core.scope import Read, Scope
 from rumbo.core.score import ScoreMachine
 from rumbo.core.tracker import Trackers
@@ -30,7 +31,7 @@ class Words:
     """Names that mean the same in every journey of a topology; `vocabulary` adds those of one journey."""
 
     def __init__(self, zone: str = "UTC", contact: Contact | None = None) -> None:
-        self.caps = Caps()
+        self.caps, self.mail = Caps(), Mail()
         self._zone, self.contact = ZoneInfo(zone), contact or Contact()
         self.resolver = _Resolver(self, None)
         self.trackers = Trackers(self.read)
@@ -72,6 +73,8 @@ class Words:
             zone=self.zone,
             contact=self.contact,
             caps=self.caps,
+            mail=self.mail,
+            journey=journey.id,
         )
 
 

@@ -10,6 +10,7 @@ import msgspec
 from rumbo.core.consent import Status, read
 from rumbo.core.decision import Gate
 from rumbo.core.instant import Instant, isoformat
+from rumbo.core.message import Message
 from rumbo.core.outputs import Contributor
 from rumbo.core.profile import JourneyState, Ledger, Profile
 from rumbo.core.program import Program
@@ -94,6 +95,18 @@ class ConsentView(msgspec.Struct, frozen=True):
     expires: str | None = None
 
 
+class MessageView(msgspec.Struct, frozen=True):
+    """A message: the first characters of its action's id, its rule (`journey/rule`), and when it came to each status; null: it did not."""
+
+    action: str
+    rule: str
+    channel: str | None
+    sent: str
+    delivered: str | None
+    opened: str | None
+    clicked: str | None
+
+
 class CustomerView(msgspec.Struct, frozen=True):
     """Everything known about one customer, read at `as_of`."""
 
@@ -113,6 +126,8 @@ class CustomerView(msgspec.Struct, frozen=True):
     """What the customer has said, the last word for each purpose and channel, the latest first."""
     suppressed_since: str | None = None
     """Since when the customer is on the suppression list; null: not on it."""
+    messages: tuple[MessageView, ...] = ()
+    """The last messages sent, the latest first, and what has become of them."""
     exposures: dict[str, str] = {}
     """Experiment -> the customer's variant."""
     more: dict[str, Any] = {}
@@ -134,6 +149,7 @@ def profile_view(profile: Profile, program: Program, now: Instant) -> CustomerVi
         traits={name: kept[0] for name, kept in sorted(profile.traits.items())},
         timers=_times(dict(sorted(profile.timers.items(), key=lambda each: (each[1], each[0])))),
         consents=_consents(profile.ledger),
+        messages=_messages(profile.ledger),
         exposures=profile.ledger.exposures if profile.ledger is not None else {},
         suppressed_since=_listed_since(profile.ledger),
         more=_more(profile, _SHOWN),
@@ -149,6 +165,16 @@ def _consents(ledger: Ledger | None) -> tuple[ConsentView, ...]:
         )
         for each in sorted(said, key=lambda each: (-each.at, each.purpose, each.channel))
     )  # fmt: skip
+
+
+def _messages(ledger: Ledger | None) -> tuple[MessageView, ...]:
+    kept = [(action, Message(*entry)) for action, entry in ledger.messages.items()] if ledger is not None else []
+    return tuple(
+        MessageView(
+            action, each.rule, each.channel, isoformat(each.sent), *(isoformat(at) if at else None for at in each[3:])
+        )
+        for action, each in reversed(kept)
+    )
 
 
 def _listed_since(ledger: Ledger | None) -> str | None:

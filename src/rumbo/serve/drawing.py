@@ -87,6 +87,11 @@ def said(condition: d.Condition) -> str:  # noqa: PLR0912  one branch a kind
         case d.Happened(events=events, at_least=least, within=within):
             times = f" at least {least} times" if least > 1 else ""
             return f"{_events(events)}{times}" + (f" within {format_duration(within)}" if within else "")
+        case d.MessageIs(rule=rule, status=status, not_=False):
+            return f"message {rule} {status}"
+        case d.MessageIs(rule=rule, status=status, length=length):
+            after = f" {format_duration(length)} after it was sent" if length else ""
+            return f"message {rule} not {status}{after}"
         case d.Comes(events=events):
             return f"{_events(events)} comes"
         case d.Idle(events=events, length=length):

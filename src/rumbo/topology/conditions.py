@@ -14,6 +14,7 @@ from rumbo.core.definition import (
     InSegment,
     InStage,
     Level,
+    MessageIs,
     Not,
     Reached,
     Where,
@@ -23,7 +24,7 @@ from rumbo.topology.problem import meant
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml
 
-FORMS = ("event", "idle", "score", "stage", "reached", "segment", "where", "all", "any", "not")
+FORMS = ("message", "event", "idle", "score", "stage", "reached", "segment", "where", "all", "any", "not")
 
 
 def condition(node: Yaml, where: str, words: Words) -> Condition | None:
@@ -35,6 +36,8 @@ def condition(node: Yaml, where: str, words: Words) -> Condition | None:
         return None
     form = next((each for each in FORMS if each in node.value), None)
     match form:
+        case "message":
+            return _message(node, where, words)
         case "event":
             return _happened(node, where, words)
         case "idle":
@@ -80,6 +83,19 @@ def _happened(node: Yaml, where: str, words: Words) -> Condition:
     fields = Fields(node, where, ("event", "where", "at_least", "within"), words.notes)
     events = event_fields(fields, where, words)
     return Happened(events, fields.whole("at_least", 1, most=100_000), fields.length("within"))
+
+
+def _message(node: Yaml, where: str, words: Words) -> Condition | None:
+    fields = Fields(node, where, ("message", "is", "not", "for"), words.notes)
+    rule, negative = fields.text("message") or "", fields.has("not")
+    if negative is fields.has("is"):
+        words.notes.error(node.line, f"{where}: `message` needs `is` or `not`, not both", "for example {message: nudge, not: opened, for: 3d}")  # fmt: skip
+        return None
+    status = fields.choice("not" if negative else "is", ("sent", "delivered", "opened", "clicked"), "opened")
+    if fields.has("for") and not negative:
+        words.notes.error(fields.at("for"), f"{where}: `for` goes with `not`")
+    words.messages.append((rule, status, fields.at("message"), where))
+    return MessageIs(rule, status, negative, fields.length("for") or 0)  # type: ignore[arg-type]  # one of the four
 
 
 def _idle(node: Yaml, where: str, words: Words) -> Condition | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import get_args
 
 from rumbo.core.consent import EVERY, STATUSES
-from rumbo.core.definition import ConsentRule, Contact, EventTest, Preferred, Sort
+from rumbo.core.definition import ConsentRule, Contact, EventTest, MessageRule, Preferred, Sort
 from rumbo.topology.fields import Fields
 from rumbo.topology.limits import hold_out, topology_cap
 from rumbo.topology.problem import Notes
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml
 
-KEYS = ("purposes", "consent", "suppress", "channel", "caps", "hold_out")
+KEYS = ("purposes", "consent", "suppress", "channel", "caps", "hold_out", "messages")
+STATUS = ("delivered", "opened", "clicked")
 CONSENT = ("event", "where", "status", "purpose", "channel", "source", "proof", "expires")
 SORTS: tuple[str, ...] = get_args(Sort)
 _NAMES = 32
@@ -39,9 +40,18 @@ def contact(node: Yaml | None, notes: Notes) -> Contact:
         purposes, rules, listed, unlisted, _preferred(fields.node("channel"), notes),
         tuple(topology_cap(item, "contact.caps", notes) for item in fields.items("caps")),
         hold_out(held_out, "contact.hold_out", notes, "everything") if held_out is not None else None,
+        *_messages(fields.node("messages"), words),
     )  # fmt: skip
     if made.hold_out is not None and "marketing" not in purposes.values():
         notes.warn(fields.at("hold_out"), "contact: nobody is held out: no purpose is marketing", "declare `purposes`")
+    if any(each.count_on == "delivered" for each in made.caps) and not any(
+        each.status == "delivered" for each in made.messages
+    ):
+        notes.error(
+            fields.at("caps"),
+            "contact.caps: nothing says that a message is delivered",
+            "add contact.messages.delivered",
+        )
     for each in made.caps:
         if purposes and each.purpose is not None and each.purpose not in purposes:
             notes.unknown(fields.at("caps"), "contact.caps: purpose", each.purpose, purposes)
@@ -81,6 +91,26 @@ def _suppress(node: Yaml | None, words: Words) -> tuple[tuple[EventTest, ...], t
         )
     add, remove = (tuple(event_test(item, f"contact.suppress.{key}", words) for item in fields.items(key)) for key in ("add", "remove"))  # fmt: skip
     return add, remove
+
+
+def _messages(node: Yaml | None, words: Words) -> tuple[tuple[MessageRule, ...], tuple[str, ...]]:
+    if node is None:
+        return (), Contact().kinds
+    fields = Fields(node, "contact.messages", (*STATUS, "kinds"), words.notes)
+    rules = []
+    for status in STATUS:
+        for item in fields.items(status):
+            where = f"contact.messages.{status}"
+            inner = Fields(item, where, ("event", "where", "action"), words.notes)
+            action = inner.needed(
+                "action", "an expression that gives the id of our action, for example event.properties.action_id"
+            )
+            if action:
+                words.expression(action, inner.at("action"), where, wants="string", event_only=True)
+            rules.append(MessageRule(event_fields(inner, where, words), action or "''", status))  # type: ignore[arg-type]  # one of the three
+    if not rules:
+        words.notes.error(node.line, "contact.messages: nothing says what became of a message", "opened: {event: Email Opened, action: event.properties.action_id}")  # fmt: skip
+    return tuple(rules), fields.names("kinds") or Contact().kinds
 
 
 def _preferred(node: Yaml | None, notes: Notes) -> Preferred | None:

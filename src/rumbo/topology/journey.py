@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from rumbo.core.definition import Contact, Journey
+from rumbo.core.definition import Act, Contact, Journey
 from rumbo.topology.authority import authority, flaps
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
@@ -59,11 +59,13 @@ def build_journey(node: Yaml, notes: Notes, contact: Contact) -> Journey:
     _unique([each.id for each in flows], fields, notes, "flows")
     _unique([each.id for each in triggers], fields, notes)
     _near_names(words, notes)
-    return Journey(
+    made = Journey(
         name, version, made_scores, made_stages, triggers, fields.flag("allow_skip", default=True),
         segments=(*matrix(fields.node("matrix"), words), *segments(fields, words)), unstable=flaps(fields.node("unstable"), words),
         authority=authority(fields.node("authority"), words), flows=flows,
     )  # fmt: skip
+    _messages(words, made)
+    return made
 
 
 def _head(fields: Fields, notes: Notes) -> tuple[str, str]:
@@ -83,6 +85,18 @@ def _head(fields: Fields, notes: Notes) -> tuple[str, str]:
 def _unique(names: list[str], fields: Fields, notes: Notes, what: str = "triggers") -> None:
     for name in sorted({name for name in names if name and names.count(name) > 1}):
         notes.error(fields.at(what), f"{what}: '{name}' stands {names.count(name)} times", "ids must differ")
+
+
+def _messages(words: Words, made: Journey) -> None:
+    """Conditions about messages name a rule of the journey, and the topology says how their status is known."""
+    rules = {each.id for each in made.triggers}
+    rules |= {f"{flow.id}.{step.name}" for flow in made.flows for step in flow.steps if isinstance(step.do, Act)}
+    known = {each.status for each in words.contact.messages}
+    for rule, status, line, where in words.messages:
+        if rule not in rules:
+            words.notes.unknown(line, f"{where}: message", rule, rules)
+        if status != "sent" and status not in known:
+            words.notes.error(line, f"{where}: nothing says that a message is {status}", f"add contact.messages.{status} to the topology")  # fmt: skip
 
 
 def _near_names(words: Words, notes: Notes) -> None:

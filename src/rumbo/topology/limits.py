@@ -13,7 +13,7 @@ from rumbo.topology.yaml import Yaml
 
 KEYS = ("quiet_hours", "caps", "hold_out")
 QUIET = ("from", "to", "zone", "hold")
-CAP = ("count", "within", "per")
+CAP = ("count", "within", "per", "count_on")
 HOLD_OUT = ("experiment", "share")
 CUSTOMER = "customer"
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
@@ -74,13 +74,18 @@ def policy_cap(node: Yaml, where: str, notes: Notes) -> Cap:
     fields = Fields(node, where, (*CAP, "by"), notes)
     made = _cap(fields, notes)
     by = fields.choice("by", ("rule", "purpose", "channel", "all"), "rule")
-    return Cap(*made, by)  # type: ignore[arg-type]  # one of the four
+    return Cap(*made, by, count_on=_count_on(fields))  # type: ignore[arg-type]  # one of the four
 
 
 def topology_cap(node: Yaml, where: str, notes: Notes) -> Cap:
     """A cap for every action with this kind, purpose and channel."""
     fields = Fields(node, where, (*CAP, "kind", "purpose", "channel"), notes)
-    return Cap(*_cap(fields, notes), "all", fields.text("kind"), fields.text("purpose"), fields.text("channel"))
+    parts = fields.text("kind"), fields.text("purpose"), fields.text("channel")
+    return Cap(*_cap(fields, notes), "all", *parts, _count_on(fields))  # type: ignore[arg-type]  # one of the two
+
+
+def _count_on(fields: Fields) -> str:
+    return fields.choice("count_on", ("emitted", "delivered"), "emitted")
 
 
 def _cap(fields: Fields, notes: Notes) -> tuple[int, int | None]:

@@ -40,6 +40,9 @@ class Policy:
         fields = Fields(node, f"policies.{name}", _POLICY, words.notes)
         self.purpose, self.cooldown = fields.text("purpose"), fields.length("cooldown")
         self.limits = limits(fields, f"policies.{name}", words.notes)
+        delivers = any(each.status == "delivered" for each in words.contact.messages)
+        if not delivers and any(each.count_on == "delivered" for each in self.limits.caps):
+            words.notes.error(fields.at("caps"), f"policies.{name}: nothing says that a message is delivered", "add contact.messages.delivered to the topology")  # fmt: skip
         self.expires_after, self.priority = fields.length("expires_after"), fields.whole("priority", 5, least=0, most=9)
 
 

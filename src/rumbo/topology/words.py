@@ -37,6 +37,8 @@ class Words:
         self.stage_names: tuple[str, ...] = ()
         self.segment_names: tuple[str, ...] = ()
         self.built: dict[str, Condition | None] = {}
+        self.messages: list[tuple[str, str, int, str]] = []
+        """Rules whose messages conditions ask about: name, status, line, where."""
         self.building: list[str] = []
         self.events: dict[str, tuple[str, int]] = {}
         """Folded event name -> as it was written first, and where."""
