@@ -49,6 +49,25 @@ class Started(NamedTuple):
     env: dict[str, str]
 
 
+def _topics(run: Run) -> None:
+    run.kafka.create([*run.outputs, run.dead])
+
+
+def _said(topic: str, value: bytes) -> Output:
+    """A peer's output."""
+    said = json.loads(value)
+    return Output(KINDS[topic.rsplit(".", 1)[1]], said["customer"], said["message"], said["what"], said.get("score"))
+
+
+def _cloudevent(topic: str, value: bytes) -> Output | None:
+    """Rumbo's."""
+    return from_cloudevent(value)
+
+
+def _rejected(run: Run) -> int:
+    return sum(1 for _ in run.kafka.read([run.dead]))
+
+
 class Engine(NamedTuple):
     """One engine of the table."""
 
@@ -58,23 +77,24 @@ class Engine(NamedTuple):
     prepare: Callable[[Run], None]
     start: Callable[[Run, int], Started]
     """By the run and the number of the worker."""
-    read: Callable[[Run], tuple[list[Output], int]]
+    parse: Callable[[str, bytes], Output | None] = _said
+    """An output as the reference names it, by its topic and value; None for what the job does not compare."""
+    dead: Callable[[Run], int] = _rejected
+    """How many dead letters the run wrote."""
     tells: bool = True
     """Whether it commits offsets to its group; else its progress is read off its outputs."""
     share: float = 1.0
-    """The part of the input that it is given in the short form: the slow ones would take all the time."""
+    """The part of the input that it is given: a slow one would take all the time."""
 
+    @property
+    def label(self) -> str:
+        """Name and guarantee, where two rows share the name."""
+        return f"{self.name}, {self.guarantee}" if self.key.startswith("streams") else self.name
 
-def _topics(run: Run) -> None:
-    run.kafka.create([*run.outputs, run.dead])
-
-
-def _written(run: Run) -> tuple[list[Output], int]:
-    made = []
-    for message in run.kafka.read(run.outputs):
-        said = json.loads(message.value())
-        made.append(Output(KINDS[message.topic().rsplit(".", 1)[1]], said["customer"], said["message"], said["what"], said.get("score")))
-    return made, sum(1 for _ in run.kafka.read([run.dead]))
+    def read(self, run: Run) -> tuple[list[Output], int]:
+        """Everything that the run wrote: outputs, and the number of dead letters."""
+        parsed = (self.parse(message.topic(), message.value()) for message in run.kafka.read(run.outputs))
+        return [each for each in parsed if each is not None], self.dead(run)
 
 
 def _env(run: Run, number: int) -> dict[str, str]:
@@ -124,22 +144,20 @@ def _rumbo(run: Run, number: int) -> Started:
     return Started(command, {"RUMBO__SESSION_TIMEOUT": str(run.session_ms / 1000)})
 
 
-def _decided(run: Run) -> tuple[list[Output], int]:
-    made = [each for each in (from_cloudevent(message.value()) for message in run.kafka.read(run.outputs)) if each is not None]
-    before = int((run.folder / "dead-before").read_text())
-    return made, sum(1 for _ in run.kafka.read([f"{run.topic}.dlq"])) - before
+def _rejected_since(run: Run) -> int:
+    return sum(1 for _ in run.kafka.read([f"{run.topic}.dlq"])) - int((run.folder / "dead-before").read_text())
 
 
 ENGINES = {
     each.key: each
     for each in (
-        Engine("faust", "plain Faust 0.15.3", "at least once, with holes", _topics, _python("benchmarks.plain_faust", RUMBO, "worker", "--without-web"), _written, share=0.1),
-        Engine("quix", "Quix Streams 3.28.1", "at least once", _topics, _python("benchmarks.quix_streams"), _written),
-        Engine("bytewax", "Bytewax 0.21.1", "SQLite snapshots, at least once", _topics, _python("benchmarks.bytewax_flow"), _written, tells=False),
-        Engine("quix_tuned", "Quix Streams 3.28.1, tuned by hand", "at least once", _topics, _python("benchmarks.quix_tuned"), _written),
-        Engine("rumbo", "Rumbo", "exactly once", _topology, _rumbo, _decided),
-        Engine("streams_eos", "Kafka Streams 4.1.1", "exactly once (v2)", _topics, _streams("exactly_once_v2"), _written),
-        Engine("streams_alo", "Kafka Streams 4.1.1", "at least once", _topics, _streams("at_least_once"), _written),
-        Engine("bound", "bare bound (a dict)", "none: no durability", _topics, _python("benchmarks.bare_bound"), _written),
+        Engine("faust", "plain Faust 0.15.3", "at least once, with holes", _topics, _python("benchmarks.plain_faust", RUMBO, "worker", "--without-web"), share=0.1),
+        Engine("quix", "Quix Streams 3.28.1", "at least once", _topics, _python("benchmarks.quix_streams")),
+        Engine("bytewax", "Bytewax 0.21.1", "SQLite snapshots, at least once", _topics, _python("benchmarks.bytewax_flow"), tells=False),
+        Engine("quix_tuned", "Quix Streams 3.28.1, tuned by hand", "at least once", _topics, _python("benchmarks.quix_tuned")),
+        Engine("rumbo", "Rumbo", "exactly once", _topology, _rumbo, _cloudevent, _rejected_since),
+        Engine("streams_eos", "Kafka Streams 4.1.1", "exactly once (v2)", _topics, _streams("exactly_once_v2")),
+        Engine("streams_alo", "Kafka Streams 4.1.1", "at least once", _topics, _streams("at_least_once")),
+        Engine("bound", "bare bound (a dict)", "none: no durability", _topics, _python("benchmarks.bare_bound")),
     )
 }

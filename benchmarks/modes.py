@@ -75,14 +75,32 @@ def check(engine: Engine, run: Run, given: Input) -> dict[str, int]:
     return compare(given.reference, written, dead)
 
 
-def drain(kafka: Kafka, engine: Engine, given: Input, **options: int) -> dict[str, Any]:
+def drain(kafka: Kafka, engine: Engine, given: Input, *, workers: int = 1, **options: int) -> dict[str, Any]:
     """The topic is loaded; a fresh group, an empty state: until all is consumed and written."""
     with fresh(kafka, engine, given, **options) as run:
-        worker = start(engine, run)
+        running: list[Worker] = []
         try:
-            samples = follow(engine, run, given, [worker])
-            now, most = worker.memory()
+            running += [start(engine, run, number, workers) for number in range(workers)]
+            samples = follow(engine, run, given, running)
+            now, most = (sum(each) for each in zip(*(worker.memory() for worker in running), strict=True))
         finally:
-            worker.stop()
+            for worker in running:
+                worker.stop()
         told = figures.drain(samples, given.events)
-        return {**told._asdict(), "rss": now, "rss_max": most, "events": given.events, "customers": given.customers, "found": check(engine, run, given)}
+        return {
+            **told._asdict(), **_state(run, given), "rss": now, "rss_max": most, "events": given.events, "customers": given.customers,
+            "found": check(engine, run, given),
+        }  # fmt: skip
+
+
+def _state(run: Run, given: Input) -> dict[str, float]:
+    """What a run left: bytes on disk, and what is in its changelog (records, and the bytes of the last value of each key)."""
+    stores = sum(each.stat().st_size for each in run.folder.glob("state-*/**/*") if each.is_file())
+    topics = [each for each in run.kafka.names() if run.name in each and "changelog" in each]
+    records, last = 0, {}
+    for message in run.kafka.read(topics):
+        records += 1
+        last[message.topic(), message.key()] = len(message.key() or b"") + len(message.value() or b"")
+    return {
+        "store_bytes": stores / given.customers, "changelog_bytes": sum(last.values()) / given.customers, "changelog_records": records / given.events,
+    }  # fmt: skip

@@ -52,19 +52,32 @@ def _pinned(path: Path) -> dict[str, str]:
 
 def counts(row: Row) -> bool:
     """Whether a row's figure counts."""
-    return not any(row["found"][each] for each in WRONG)
+    return not any(row["found"].get(each, 0) for each in WRONG)
 
 
 def write(rows: list[Row]) -> None:
-    """RESULTS.md."""
+    """RESULTS.md: each table from the newest session that has it."""
     sessions = {each["id"]: each for each in rows if each["mode"] == "session"}
     lines = [HEAD]
-    for skewed in (False, True):
-        for_this = [each for each in rows if each["mode"] == "drain" and each["skewed"] == skewed]
-        if for_this:
-            last = for_this[-1]["session"]
-            lines += _drain([each for each in for_this if each["session"] == last], sessions[last], skewed=skewed)
+    for mode, skewed, made in (
+        ("drain", False, _drain), ("drain", True, _drain), ("long drain", False, _drain), ("open loop", False, _open_loop), ("triggers", False, _triggers),
+        ("recovery", False, _recovery), ("memory", False, _memory), ("workers", False, _workers),
+    ):  # fmt: skip
+        these = [each for each in rows if each["mode"] == mode and each["skewed"] == skewed]
+        if these:
+            last = these[-1]["session"]
+            these = [each for each in these if each["session"] == last]
+            lines += [f"## {TITLES[mode]}{', skewed customers' if skewed else ''}", "", _under(sessions[last]), "", *made(these), ""]
+    failed = [each for each in rows if each["mode"].startswith("failed") and each["session"] == rows[-1]["session"]] if rows[-1]["mode"] != "session" else []
+    if failed:
+        lines += ["## What failed", "", *(f"- {each['mode']}: {ENGINES[each['engine']].name}: `{each['problem'].splitlines()[-1]}`" for each in failed)]
     (HERE / "RESULTS.md").write_text("\n".join(lines).rstrip() + "\n")
+
+
+TITLES = {
+    "drain": "Drain", "long drain": "Drain, long", "open loop": "Latency at a fixed rate", "triggers": "What triggers cost",
+    "recovery": "Start and recovery", "memory": "Memory and state", "workers": "More workers on one machine",
+}  # fmt: skip
 
 
 def _under(session: Row) -> str:
@@ -74,25 +87,103 @@ def _under(session: Row) -> str:
     )
 
 
-def _drain(rows: list[Row], session: Row, *, skewed: bool) -> list[str]:
+def _drain(rows: list[Row]) -> list[str]:
     found = _by_engine(rows)
     keys = [each for each in ENGINES if each in found]
-    rounds: dict[str, dict[int, dict[str, float]]] = {which: defaultdict(dict) for which in ("rate", "rate_half")}
+    rounds: dict[str, dict[int, dict[str, float]]] = {which: defaultdict(dict) for which in ("rate", "rate_warm", "rate_half")}
     for each in rows:
         if counts(each):
             for which, by_round in rounds.items():
                 by_round[each["round"]][each["engine"]] = each[which]
-    head = ("engine", "guarantee", "events", "events per CPU-second, from the first record", "after the first tenth", "second half", "per second", "MiB", "missing / extra / twice / wrong scores / dead letters")
-    body = [_engine_row(key, found[key]) for key in keys]
-    lines = [f"## Drain, {'skewed' if skewed else 'uniform'} customers, one per five events", "", _under(session), "", *figures.table(head, body), ""]
+    head = (
+        "engine", "guarantee", "events (customers)", "events per CPU-second, from the first record", "after the first tenth", "second half", "per second",
+        "MiB", "missing / extra / twice / wrong scores / dead letters",
+    )  # fmt: skip
+    lines = [*figures.table(head, [_engine_row(key, found[key]) for key in keys]), ""]
     pairs = [
-        (f"Rumbo / {ENGINES[key].name}", *(figures.with_interval(figures.ratios(by_round.values(), "rumbo", key)) for by_round in rounds.values()))
+        (f"Rumbo / {ENGINES[key].label}", *(figures.with_interval(figures.ratios(by_round.values(), "rumbo", key)) for by_round in rounds.values()))
         for key in keys if key != "rumbo" and "rumbo" in found
     ]  # fmt: skip
     if pairs:
         lines += ["Ratios of events per CPU-second, both of one round: median (95 % of bootstrapped medians).", ""]
-        lines += [*figures.table(("ratio", "from the first record", "second half"), pairs), ""]
+        lines += figures.table(("ratio", "from the first record", "after the first tenth", "second half"), pairs)
     return lines
+
+
+def _open_loop(rows: list[Row]) -> list[str]:
+    head = ("engine", "guarantee", "events per second", "share of its drain", "p50 ms", "p99", "p99.9", "max", "outputs", "CPU", "lag", "wrong")
+    body = [
+        (
+            ENGINES[each["engine"]].name, ENGINES[each["engine"]].guarantee, f"{each['rate']:,.0f}", f"{each['option']:.0%}" if each["option"] <= 1 else "",
+            *(f"{each[share]:,.0f}" if each["held"] else "does not count" for share in ("p50", "p99", "p99.9", "max")),
+            f"{each['outputs']:,}", f"{each['cpu_share']:.0%}", "holds" if each["held"] else "grows", _wrong([each]),
+        )
+        for each in rows
+    ]  # fmt: skip
+    return [
+        "From the instant that an input was to be sent to the instant that a separate `read_committed` reader has the output; the first quarter is not "
+        "counted. Kafka Streams commits each 100 ms here, its own default with exactly once.", "", *figures.table(head, body),
+    ]  # fmt: skip
+
+
+def _triggers(rows: list[Row]) -> list[str]:
+    by_round: dict[int, dict[str, float]] = defaultdict(dict)
+    for each in rows:
+        if counts(each):
+            by_round[each["round"]][str(int(each["option"]))] = each["rate"]
+    body = [
+        (
+            count, figures.spread([each[count] for each in by_round.values() if count in each]),
+            figures.with_interval(figures.ratios(by_round.values(), "10", count)),
+            figures.with_interval([each["start_cpu"] for each in rows if each["option"] == int(count)], 1),
+        )
+        for count in ("10", "100", "1000")
+    ]  # fmt: skip
+    return ["Rumbo; ten of them can match, the others name events that do not come.", "", *figures.table(("triggers", "events per CPU-second", "cost, times that of 10", "CPU seconds to start"), body)]
+
+
+def _recovery(rows: list[Row]) -> list[str]:
+    head = ("engine", "guarantee", "profiles", "started new, s", "after kill -9, own directory, s", "after kill -9, empty directory, s", "s per million profiles", "profiles per second")
+    body = []
+    for key, these in _by_engine(rows).items():
+        seconds = [figures.with_interval([each[which] for each in these], 1) for which in ("start_new", "start_warm", "start_wiped", "per_million")]
+        speed = figures.spread([1e6 / each["per_million"] for each in these if each["per_million"]])
+        body.append((ENGINES[key].name, ENGINES[key].guarantee, f"{these[0]['customers']:,}", *seconds, speed))
+    return [
+        "From the start of the process until an output of each partition is committed. Profiles per second leave out what it takes to start new.", "",
+        *figures.table(head, body),
+    ]  # fmt: skip
+
+
+def _memory(rows: list[Row]) -> list[str]:
+    head = ("engine", "customers", "events", "MiB resident", "most", "store bytes per customer", "changelog bytes per customer, compacted", "changelog records per event", "wrong")
+    body = [
+        (
+            ENGINES[each["engine"]].label, f"{each['customers']:,}", f"{each['events']:,}", f"{each['rss']:,.0f}", f"{each['rss_max']:,.0f}",
+            f"{each['store_bytes']:,.0f}", f"{each['changelog_bytes']:,.0f}", f"{each['changelog_records']:.2f}", _wrong([each]),
+        )
+        for each in sorted(rows, key=lambda each: (each["customers"], each["engine"]))
+    ]  # fmt: skip
+    return figures.table(head, body)
+
+
+def _workers(rows: list[Row]) -> list[str]:
+    head = ("engine", "workers", "events per second", "per worker", "events per CPU-second of all", "wrong")
+    body = []
+    for key, these in _by_engine(rows).items():
+        for count in sorted({each["option"] for each in these}):
+            found = [each for each in these if each["option"] == count and counts(each)]
+            wall = [each["wall_rate"] for each in found]
+            cells = [figures.spread(each) for each in (wall, [rate / count for rate in wall], [each["rate"] for each in found])]
+            body.append((ENGINES[key].label, f"{count:.0f}", *cells, _wrong([each for each in these if each["option"] == count])))
+    return [
+        f"Workers share the cores beside the broker's ({max((os.cpu_count() or 2) - 1, 1)} here): with one core between them, what more workers cost is seen, not what they gain.", "",
+        *figures.table(head, body),
+    ]  # fmt: skip
+
+
+def _wrong(rows: list[Row]) -> str:
+    return " / ".join(str(max(each["found"].get(kind, 0) for each in rows)) for kind in WRONG)
 
 
 def _by_engine(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -104,6 +195,8 @@ def _by_engine(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 def _engine_row(key: str, rows: list[Row]) -> tuple[str, ...]:
     good = [each for each in rows if counts(each)]
-    wrong = " / ".join(str(max(each["found"][kind] for each in rows)) for kind in WRONG)
     rates = [figures.spread([each[which] for each in good]) or "does not count" for which in ("rate", "rate_warm", "rate_half", "wall_rate")]
-    return (ENGINES[key].name, ENGINES[key].guarantee, f"{rows[0]['events']:,}", *rates, f"{max(each['rss'] for each in rows):,.0f}", wrong)
+    return (
+        ENGINES[key].name, ENGINES[key].guarantee, f"{rows[0]['events']:,} ({rows[0]['customers']:,})", *rates,
+        f"{max(each['rss'] for each in rows):,.0f}", _wrong(rows),
+    )  # fmt: skip

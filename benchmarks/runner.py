@@ -1,6 +1,6 @@
 """Runs the job on every engine, on one real Kafka, and writes the tables.
 
-    python -m benchmarks.runner short|full [--engines rumbo,quix,…] [--events 400000] [--rounds 3] [--fresh]
+    python -m benchmarks.runner short|full [--engines rumbo,quix,…] [--modes drain,…] [--events 400000] [--rounds 3] [--fresh]
     python -m benchmarks.runner report          write RESULTS.md again from the rows
 
 Broker and loader on core 0, the engine on core 1. Each run is a row in rows.jsonl as soon as it is over, and RESULTS.md is written
@@ -12,16 +12,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from confluent_kafka import KafkaException
+
 from benchmarks import modes, report
-from benchmarks.engines import ENGINES
+from benchmarks.engines import ENGINES, Engine
+from benchmarks.open_loop import open_loop
 from benchmarks.process import use_core_0
+from benchmarks.recovery import recovery
 from benchmarks.topics import Input, Kafka
 from tests.broker.cluster import Cluster
 
@@ -30,28 +36,56 @@ ROWS = HERE / "rows.jsonl"
 
 
 class Step(NamedTuple):
-    """One thing to measure."""
+    """One thing to measure. What `option` says depends on the mode: a rate (or a share of the own drain rate, below 1), triggers, workers."""
 
     mode: str
     engine: str
     events: int
     round: int
     skewed: bool = False
-
-    @property
-    def customers(self) -> str:
-        """The distribution's name."""
-        return "skewed" if self.skewed else "uniform"
+    customers: int | None = None
+    option: float | None = None
 
 
-def plan(form: str, engines: list[str], events: int, rounds: int) -> list[Step]:
-    """The steps in order: a discarded round on a tenth, then there and back, so that a drift of the machine cancels out."""
+MAIN = ("faust", "quix", "rumbo", "streams_eos")
+ASIDE = ("quix_tuned", "bytewax", "streams_alo", "bound")
+DURABLE = ("rumbo", "streams_eos", "quix")
+COMMON_RATE = 1_000
+
+
+def short(engines: list[str], events: int, rounds: int) -> list[Step]:
+    """Some minutes: the engines that the targets name in every round, the others once; one rate; one round of skewed customers."""
+    made = [Step("discarded", each, 20_000, 0) for each in engines if each in MAIN]
+    for number in range(1, rounds + 1):
+        these = [each for each in engines if each in MAIN or number == 2 or rounds == 1]
+        made += _there_and_back("drain", these, events, number)
+    made += [Step("open loop", each, 20, 1, option=COMMON_RATE) for each in ("rumbo", "streams_eos") if each in engines]
+    return made + _there_and_back("drain", [each for each in engines if each in DURABLE], events, 1, skewed=True)
+
+
+def full(engines: list[str], events: int, rounds: int) -> list[Step]:
+    """Everything, what matters most first."""
+    durable = [each for each in DURABLE if each in engines]
+    few = range(1, min(rounds, 3) + 1)
     made = [Step("discarded", each, 20_000, 0) for each in engines]
-    for skewed in (False, True) if form == "full" else (False,):
+    for skewed in (False, True):
         for number in range(1, rounds + 1):
-            for each in engines if number % 2 else reversed(engines):
-                made.append(Step("drain", each, max(int(events * ENGINES[each].share), 1), number, skewed))
+            made += _there_and_back("drain", engines, events, number, skewed=skewed)
+    made += [Step("open loop", each, 60, 1, option=share) for share in (COMMON_RATE, 0.3, 0.5, 0.6, 0.8) for each in durable]
+    for number in few:
+        made += _there_and_back("long drain", [each for each in ("rumbo", "streams_eos") if each in engines], events * 4, number)
+    if "rumbo" in engines:
+        made += [Step("triggers", "rumbo", events // 2, number, option=count) for number in few for count in (10, 100, 1000)]
+    made += [Step("recovery", each, events, number) for number in few for each in durable]
+    made += [Step("memory", each, people * 2, 1, customers=people) for people in (events // 4, events * 5 // 2) for each in durable]
+    made += [Step("workers", each, events, number, option=count) for number in few for each in durable if each != "quix" for count in (1, 2, 4)]
     return made
+
+
+def _there_and_back(mode: str, engines: list[str], events: int, number: int, *, skewed: bool = False) -> list[Step]:
+    """A B C in one round, C B A in the next, so that a drift of the machine cancels out."""
+    order = engines if number % 2 else engines[::-1]
+    return [Step(mode, each, max(int(events * ENGINES[each].share), 1), number, skewed) for each in order]
 
 
 class Bench:
@@ -73,10 +107,36 @@ class Bench:
 
     def measure(self, step: Step) -> dict[str, Any]:
         """One step's row."""
-        engine, given = ENGINES[step.engine], self.given(step.events, skewed=step.skewed)
-        row = {"session": self.session["id"], **step._asdict(), "customers_are": step.customers, **modes.drain(self.kafka, engine, given)}
-        say(f"{step.mode} {step.round} {engine.name:<22} {row['rate']:>9,.0f} events/CPU s ({row['rate_half']:,.0f})  {row['rss']:5.0f} MiB  {row['found']}")
+        engine = ENGINES[step.engine]
+        row = {"session": self.session["id"], "step": list(step), "at": time.time(), **step._asdict(), **self._figures(step, engine)}
+        told = {key: row[key] for key in ("rate", "rate_half", "rss", "p50", "p99", "max", "held", "start_new", "start_warm", "start_wiped", "per_million") if key in row}
+        figures = "  ".join(f"{key} {value:,.1f}" for key, value in told.items())
+        say(f"{step.mode} {step.round} {engine.name} {step.option or ''}: {figures}  {'outputs equal' if report.counts(row) else row['found']}")
         return row
+
+    def _figures(self, step: Step, engine: Engine) -> dict[str, Any]:
+        if step.mode == "open loop":
+            rate = float(step.option or COMMON_RATE)
+            return open_loop(self.kafka, engine, rate if rate > 1 else rate * self._own_rate(step.engine), step.events)
+        if step.mode == "recovery":
+            return recovery(self.kafka, engine, step.events)
+        given = self.given(step.events, skewed=step.skewed, customers=step.customers)
+        if step.mode == "triggers":
+            return modes.drain(self.kafka, engine, given, triggers=int(step.option or 10))
+        return modes.drain(self.kafka, engine, given, workers=int(step.option or 1) if step.mode == "workers" else 1)
+
+    def attempt(self, step: Step) -> None:
+        """Measure and keep; an engine that fails is said and kept as that, and the others go on."""
+        try:
+            keep(self.measure(step))
+        except (RuntimeError, TimeoutError, ValueError, KafkaException) as problem:
+            say(f"{step.mode} {step.round} {ENGINES[step.engine].name} FAILED: {problem}")
+            keep({"session": self.session["id"], **step._asdict(), "mode": f"failed {step.mode}", "problem": str(problem)[-500:]})
+
+    def _own_rate(self, engine: str) -> float:
+        """Events per second of the wall that the engine drained at in this session."""
+        own = [each["wall_rate"] for each in rows() if each.get("session") == self.session["id"] and each["mode"] == "drain" and each["engine"] == engine and not each["skewed"]]
+        return statistics.median(own)
 
 
 def say(text: str) -> None:
@@ -99,7 +159,7 @@ def keep(row: dict[str, Any]) -> None:
 
 def session(form: str, steps: list[Step], *, fresh: bool) -> dict[str, Any]:
     """The session that these steps belong to: one on the same commit with the same plan goes on, unless it is complete or a new one is asked for."""
-    wanted = {"form": form, "plan": len(steps), **report.machine()}
+    wanted = {"form": form, "plan": zlib.crc32(json.dumps(steps).encode()), **report.machine()}
     known = list(rows())
     for each in reversed(known):
         if each.get("mode") == "session":
@@ -117,12 +177,12 @@ def session(form: str, steps: list[Step], *, fresh: bool) -> dict[str, Any]:
 def run(form: str, steps: list[Step], *, fresh: bool) -> None:
     """Measure what is not measured yet, and write the tables after each step."""
     this = session(form, steps, fresh=fresh)
-    done = {tuple(each.get(field) for field in Step._fields) for each in rows() if each.get("session") == this["id"]}
+    done = {tuple(each["step"]) for each in rows() if each.get("session") == this["id"] and "step" in each}
     with tempfile.TemporaryDirectory(prefix="bench-kafka-") as folder, Cluster(Path(folder), heap="1g") as cluster:
         bench = Bench(Kafka(cluster.bootstrap), this)
         for step in steps:
             if tuple(step) not in done:
-                keep(bench.measure(step))
+                bench.attempt(step)
                 report.write(list(rows()))
     keep({"mode": "complete", "session": this["id"]})
     report.write(list(rows()))
@@ -135,14 +195,17 @@ def main() -> None:
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--rounds", type=int)
+    parser.add_argument("--modes", help="only these, of: discarded, drain, open loop, long drain, triggers, recovery, memory, workers")
     parser.add_argument("--fresh", action="store_true", help="begin a new session even where one could go on")
     options = parser.parse_args()
     if options.form == "report":
         report.write(list(rows()))
         return
     use_core_0()
-    rounds = options.rounds or (3 if options.form == "short" else 6)
-    run(options.form, plan(options.form, options.engines.split(","), options.events, rounds), fresh=options.fresh)
+    engines = [each for each in ENGINES if each in options.engines.split(",")]
+    plan = short if options.form == "short" else full
+    steps = plan(engines, options.events, options.rounds or (3 if plan is short else 6))
+    run(options.form, [each for each in steps if each.mode in options.modes.split(",")] if options.modes else steps, fresh=options.fresh)
 
 
 if __name__ == "__main__":

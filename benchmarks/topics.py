@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from benchmarks.generate import PARTITIONS, generate
+from benchmarks.generate import PARTITIONS, Produced, generate
 from benchmarks.process import wait_for
 from benchmarks.reference import Output, Reference
 
@@ -67,24 +67,52 @@ class Kafka:
     def load(self, topic: str, events: int, *, customers: int | None = None, skewed: bool = False) -> Input:
         """Make a topic, fill it with the job's input, and work out what must come of it."""
         self.create([topic])
-        producer = Producer({"bootstrap.servers": self.boot, "linger.ms": 50, "log_level": QUIET, "queue.buffering.max.messages": 100_000})
-        reference, curve = Reference(), []
-        for number, each in enumerate(generate(events, customers=customers, skewed=skewed)):
-            if number * 100 % events < 100:
-                curve.append(len(reference.outputs) + reference.dead)
+        producer = Producer({"bootstrap.servers": self.boot, "linger.ms": 50, "log_level": QUIET, "queue.buffering.max.messages": 1_000_000})
+
+        def send(each: Produced) -> None:
             while True:
                 try:
                     producer.produce(topic, each.value, each.key, partition=each.partition)
-                    break
+                    return
                 except BufferError:
                     producer.poll(0.1)
-            reference.feed(each.value)
-            producer.poll(0)
+
+        made = _expected(topic, events, customers, skewed, send)
         producer.flush()
-        curve.append(len(reference.outputs) + reference.dead)
-        who = len(reference.customers)
-        reference.customers.clear()
-        return Input(topic, events, who, reference, curve)
+        return made
+
+    def expect(self, topic: str, events: int) -> Input:
+        """What must come of an input that somebody else sends."""
+        return _expected(topic, events, None, False, lambda each: None)
+
+    def send(self, topic: str, records: Iterable[tuple[int, str, bytes]]) -> None:
+        """A few records: (partition, key, value)."""
+        producer = Producer({"bootstrap.servers": self.boot, "log_level": QUIET})
+        for partition, key, value in records:
+            producer.produce(topic, value, key, partition=partition)
+        producer.flush()
+
+    def tails(self, topics: Iterable[str]) -> list[TopicPartition]:
+        """Where the topics end now."""
+        places = [(topic, number) for topic in topics for number in range(PARTITIONS)]
+        return [TopicPartition(*each, self._asker.get_watermark_offsets(TopicPartition(*each), timeout=30)[1]) for each in places]
+
+    def watch(self, tails: list[TopicPartition]) -> Iterator[tuple[str, bytes | None]]:
+        """What is committed from there on, for ever; a None each time that nothing is."""
+        consumer = Consumer({
+            "bootstrap.servers": self.boot, "group.id": "watcher", "enable.auto.commit": False, "isolation.level": "read_committed", "log_level": QUIET,
+        })  # fmt: skip
+        consumer.assign(tails)
+        try:
+            while True:
+                messages = consumer.consume(10_000, 0.01)
+                for message in messages:
+                    if message.error() is None:
+                        yield message.topic(), message.value()
+                if not messages:
+                    yield "", None
+        finally:
+            consumer.close()
 
     def ends(self, topics: Iterable[str]) -> int:
         """The sum of the end offsets, what is not committed included."""
@@ -109,7 +137,7 @@ class Kafka:
         """Everything that is committed in the topics."""
         consumer = Consumer({
             "bootstrap.servers": self.boot, "group.id": "reader", "enable.auto.commit": False, "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest", "enable.partition.eof": True,
+            "auto.offset.reset": "earliest", "enable.partition.eof": True, "log_level": QUIET,
         })  # fmt: skip
         places = [TopicPartition(topic, number, 0) for topic in topics for number in range(PARTITIONS)]
         consumer.assign(places)
@@ -127,3 +155,15 @@ class Kafka:
 
 KINDS = {"scores": "score", "transitions": "stage", "actions": "action"}
 
+
+def _expected(topic: str, events: int, customers: int | None, skewed: bool, each_to: Callable[[Produced], None]) -> Input:
+    reference, curve = Reference(), []
+    for number, each in enumerate(generate(events, customers=customers, skewed=skewed)):
+        if number * 100 % events < 100:
+            curve.append(len(reference.outputs) + reference.dead)
+        each_to(each)
+        reference.feed(each.value)
+    curve.append(len(reference.outputs) + reference.dead)
+    who = len(reference.customers)
+    reference.customers.clear()
+    return Input(topic, events, who, reference, curve)
