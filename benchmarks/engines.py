@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.compare import from_cloudevent
+from benchmarks.names import NAMES
 from benchmarks.reference import Output
 from benchmarks.topics import KINDS, Kafka
 
@@ -69,11 +70,9 @@ def _rejected(run: Run) -> int:
 
 
 class Engine(NamedTuple):
-    """One engine of the table."""
+    """One engine of the table; `names.py` has its name."""
 
     key: str
-    name: str
-    guarantee: str
     prepare: Callable[[Run], None]
     start: Callable[[Run, int], Started]
     """By the run and the number of the worker."""
@@ -87,9 +86,9 @@ class Engine(NamedTuple):
     """The part of the input that it is given: a slow one would take all the time."""
 
     @property
-    def label(self) -> str:
-        """Name and guarantee, where two rows share the name."""
-        return f"{self.name}, {self.guarantee}" if self.key.startswith("streams") else self.name
+    def name(self) -> str:
+        """With its guarantee, where two share the name."""
+        return NAMES[self.key].label
 
     def read(self, run: Run) -> tuple[list[Output], int]:
         """Everything that the run wrote: outputs, and the number of dead letters."""
@@ -151,13 +150,13 @@ def _rejected_since(run: Run) -> int:
 ENGINES = {
     each.key: each
     for each in (
-        Engine("faust", "plain Faust 0.15.3", "at least once, with holes", _topics, _python("benchmarks.plain_faust", RUMBO, "worker", "--without-web"), share=0.1),
-        Engine("quix", "Quix Streams 3.28.1", "at least once", _topics, _python("benchmarks.quix_streams")),
-        Engine("bytewax", "Bytewax 0.21.1", "SQLite snapshots, at least once", _topics, _python("benchmarks.bytewax_flow"), tells=False),
-        Engine("quix_tuned", "Quix Streams 3.28.1, tuned by hand", "at least once", _topics, _python("benchmarks.quix_tuned")),
-        Engine("rumbo", "Rumbo", "exactly once", _topology, _rumbo, _cloudevent, _rejected_since),
-        Engine("streams_eos", "Kafka Streams 4.1.1", "exactly once (v2)", _topics, _streams("exactly_once_v2")),
-        Engine("streams_alo", "Kafka Streams 4.1.1", "at least once", _topics, _streams("at_least_once")),
-        Engine("bound", "bare bound (a dict)", "none: no durability", _topics, _python("benchmarks.bare_bound")),
+        Engine("faust", _topics, _python("benchmarks.plain_faust", RUMBO, "worker", "--without-web"), share=0.1),
+        Engine("quix", _topics, _python("benchmarks.quix_streams")),
+        Engine("bytewax", _topics, _python("benchmarks.bytewax_flow"), tells=False),
+        Engine("quix_tuned", _topics, _python("benchmarks.quix_tuned")),
+        Engine("rumbo", _topology, _rumbo, _cloudevent, _rejected_since),
+        Engine("streams_eos", _topics, _streams("exactly_once_v2")),
+        Engine("streams_alo", _topics, _streams("at_least_once")),
+        Engine("bound", _topics, _python("benchmarks.bare_bound")),
     )
 }

@@ -15,12 +15,12 @@ from benchmarks.topics import Kafka
 SESSION_MS = 6_000
 
 
-def recovery(kafka: Kafka, engine: Engine, events: int) -> dict[str, Any]:
+def recovery(kafka: Kafka, engine: Engine, events: int, customers: int | None) -> dict[str, Any]:
     """Seconds from the start of the process to the first outputs of all partitions: started new, killed, and wiped; and per million profiles."""
     mark = f"{time.time_ns()}"
     own, empty = f"recovery-{mark}", f"empty-{mark}"  # the probes must not be in the input of others
     kafka.create([empty, f"{empty}.dlq", f"{own}.dlq"])
-    given = kafka.load(own, events)
+    given = kafka.load(own, events, customers=customers)
     with fresh(kafka, engine, given._replace(topic=empty), session_ms=SESSION_MS, commit_ms=100) as run:
         new = _answer(kafka, engine, run, empty)
     with fresh(kafka, engine, given, session_ms=SESSION_MS, commit_ms=100) as run:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import figures
-from benchmarks.engines import ENGINES, ROOT
+from benchmarks.names import NAMES
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
 WRONG = ("missing", "extra", "twice", "scores_off", "dead_letters_off")
 Row = Mapping[str, Any]
 
@@ -56,7 +57,12 @@ def counts(row: Row) -> bool:
 
 
 def write(rows: list[Row]) -> None:
-    """RESULTS.md: each table from the newest session that has it."""
+    """RESULTS.md."""
+    (HERE / "RESULTS.md").write_text(text(rows))
+
+
+def text(rows: list[Row]) -> str:
+    """The page: each table from the newest session that has it."""
     sessions = {each["id"]: each for each in rows if each["mode"] == "session"}
     lines = [HEAD]
     for mode, skewed, made in (
@@ -70,8 +76,8 @@ def write(rows: list[Row]) -> None:
             lines += [f"## {TITLES[mode]}{', skewed customers' if skewed else ''}", "", _under(sessions[last]), "", *made(these), ""]
     failed = [each for each in rows if each["mode"].startswith("failed") and each["session"] == rows[-1]["session"]] if rows[-1]["mode"] != "session" else []
     if failed:
-        lines += ["## What failed", "", *(f"- {each['mode']}: {ENGINES[each['engine']].name}: `{each['problem'].splitlines()[-1]}`" for each in failed)]
-    (HERE / "RESULTS.md").write_text("\n".join(lines).rstrip() + "\n")
+        lines += ["## What failed", "", *(f"- {each['mode']}: {NAMES[each['engine']].name}: `{each['problem'].splitlines()[-1]}`" for each in failed)]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 TITLES = {
@@ -89,7 +95,7 @@ def _under(session: Row) -> str:
 
 def _drain(rows: list[Row]) -> list[str]:
     found = _by_engine(rows)
-    keys = [each for each in ENGINES if each in found]
+    keys = [each for each in NAMES if each in found]
     rounds: dict[str, dict[int, dict[str, float]]] = {which: defaultdict(dict) for which in ("rate", "rate_warm", "rate_half")}
     for each in rows:
         if counts(each):
@@ -101,7 +107,7 @@ def _drain(rows: list[Row]) -> list[str]:
     )  # fmt: skip
     lines = [*figures.table(head, [_engine_row(key, found[key]) for key in keys]), ""]
     pairs = [
-        (f"Rumbo / {ENGINES[key].label}", *(figures.with_interval(figures.ratios(by_round.values(), "rumbo", key)) for by_round in rounds.values()))
+        (f"Rumbo / {NAMES[key].label}", *(figures.with_interval(figures.ratios(by_round.values(), "rumbo", key)) for by_round in rounds.values()))
         for key in keys if key != "rumbo" and "rumbo" in found
     ]  # fmt: skip
     if pairs:
@@ -114,7 +120,7 @@ def _open_loop(rows: list[Row]) -> list[str]:
     head = ("engine", "guarantee", "events per second", "share of its drain", "p50 ms", "p99", "p99.9", "max", "outputs", "CPU", "lag", "wrong")
     body = [
         (
-            ENGINES[each["engine"]].name, ENGINES[each["engine"]].guarantee, f"{each['rate']:,.0f}", f"{each['option']:.0%}" if each["option"] <= 1 else "",
+            NAMES[each["engine"]].name, NAMES[each["engine"]].guarantee, f"{each['rate']:,.0f}", f"{each['option']:.0%}" if each["option"] <= 1 else "",
             *(f"{each[share]:,.0f}" if each["held"] else "does not count" for share in ("p50", "p99", "p99.9", "max")),
             f"{each['outputs']:,}", f"{each['cpu_share']:.0%}", "holds" if each["held"] else "grows", _wrong([each]),
         )
@@ -148,7 +154,7 @@ def _recovery(rows: list[Row]) -> list[str]:
     for key, these in _by_engine(rows).items():
         seconds = [figures.with_interval([each[which] for each in these], 1) for which in ("start_new", "start_warm", "start_wiped", "per_million")]
         speed = figures.spread([1e6 / each["per_million"] for each in these if each["per_million"]])
-        body.append((ENGINES[key].name, ENGINES[key].guarantee, f"{these[0]['customers']:,}", *seconds, speed))
+        body.append((NAMES[key].name, NAMES[key].guarantee, f"{these[0]['customers']:,}", *seconds, speed))
     return [
         "From the start of the process until an output of each partition is committed. Profiles per second leave out what it takes to start new.", "",
         *figures.table(head, body),
@@ -159,7 +165,7 @@ def _memory(rows: list[Row]) -> list[str]:
     head = ("engine", "customers", "events", "MiB resident", "most", "store bytes per customer", "changelog bytes per customer, compacted", "changelog records per event", "wrong")
     body = [
         (
-            ENGINES[each["engine"]].label, f"{each['customers']:,}", f"{each['events']:,}", f"{each['rss']:,.0f}", f"{each['rss_max']:,.0f}",
+            NAMES[each["engine"]].label, f"{each['customers']:,}", f"{each['events']:,}", f"{each['rss']:,.0f}", f"{each['rss_max']:,.0f}",
             f"{each['store_bytes']:,.0f}", f"{each['changelog_bytes']:,.0f}", f"{each['changelog_records']:.2f}", _wrong([each]),
         )
         for each in sorted(rows, key=lambda each: (each["customers"], each["engine"]))
@@ -175,7 +181,7 @@ def _workers(rows: list[Row]) -> list[str]:
             found = [each for each in these if each["option"] == count and counts(each)]
             wall = [each["wall_rate"] for each in found]
             cells = [figures.spread(each) for each in (wall, [rate / count for rate in wall], [each["rate"] for each in found])]
-            body.append((ENGINES[key].label, f"{count:.0f}", *cells, _wrong([each for each in these if each["option"] == count])))
+            body.append((NAMES[key].label, f"{count:.0f}", *cells, _wrong([each for each in these if each["option"] == count])))
     return [
         f"Workers share the cores beside the broker's ({max((os.cpu_count() or 2) - 1, 1)} here): with one core between them, what more workers cost is seen, not what they gain.", "",
         *figures.table(head, body),
@@ -197,6 +203,6 @@ def _engine_row(key: str, rows: list[Row]) -> tuple[str, ...]:
     good = [each for each in rows if counts(each)]
     rates = [figures.spread([each[which] for each in good]) or "does not count" for which in ("rate", "rate_warm", "rate_half", "wall_rate")]
     return (
-        ENGINES[key].name, ENGINES[key].guarantee, f"{rows[0]['events']:,} ({rows[0]['customers']:,})", *rates,
+        NAMES[key].name, NAMES[key].guarantee, f"{rows[0]['events']:,} ({rows[0]['customers']:,})", *rates,
         f"{max(each['rss'] for each in rows):,.0f}", _wrong(rows),
     )  # fmt: skip

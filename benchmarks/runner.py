@@ -76,7 +76,7 @@ def full(engines: list[str], events: int, rounds: int) -> list[Step]:
         made += _there_and_back("long drain", [each for each in ("rumbo", "streams_eos") if each in engines], events * 4, number)
     if "rumbo" in engines:
         made += [Step("triggers", "rumbo", events // 2, number, option=count) for number in few for count in (10, 100, 1000)]
-    made += [Step("recovery", each, events, number) for number in few for each in durable]
+    made += [Step("recovery", each, events * 2, number, customers=events) for number in few for each in durable]
     made += [Step("memory", each, people * 2, 1, customers=people) for people in (events // 4, events * 5 // 2) for each in durable]
     made += [Step("workers", each, events, number, option=count) for number in few for each in durable if each != "quix" for count in (1, 2, 4)]
     return made
@@ -119,7 +119,7 @@ class Bench:
             rate = float(step.option or COMMON_RATE)
             return open_loop(self.kafka, engine, rate if rate > 1 else rate * self._own_rate(step.engine), step.events)
         if step.mode == "recovery":
-            return recovery(self.kafka, engine, step.events)
+            return recovery(self.kafka, engine, step.events, step.customers)
         given = self.given(step.events, skewed=step.skewed, customers=step.customers)
         if step.mode == "triggers":
             return modes.drain(self.kafka, engine, given, triggers=int(step.option or 10))
