@@ -50,14 +50,11 @@ def test_a_year_in_motion(chromium, browser, tmp_path):
         browser.until(lambda: browser.one("#clock").text == "2018-01-02 00:00" and figure(browser, "#lag") == 0, 60)
         browser.until(lambda: "stays at" in said(), 30)
         browser.says(f"{HOUSEHOLDS} customers")
-        now = browser.js(
-            "return [...document.querySelectorAll('.funnel tbody tr')].map(r => Number(r.children[1].innerText))"
-        )
-        assert sum(now) == HOUSEHOLDS
-        shown = dict(zip(("prospect", "shopper", "regular", "loyal", "lapsed"), now, strict=True))
         end = re.search(r"year's end: (.*)", said())[1]
         told = {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", end)}
-        assert {name: shown[name] for name in told} == told
+        script = "return Object.fromEntries([...document.querySelectorAll('.funnel tbody tr')].map(r => [r.querySelector('.stage').textContent, Number(r.children[1].innerText)]))"
+        browser.until(lambda: {**browser.js(script), "prospect": 0} == {"prospect": 0, **told})
+        assert sum(browser.js(script).values()) == HOUSEHOLDS
         browser.one(".log a").click()
         browser.says("Timeline", "Order Completed")
         browser.sized(PHONE)

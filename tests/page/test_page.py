@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from tests.core.test_consent import CONTACT
 from tests.page.browser import PHONE, WIDE, Served
 from tests.serve.worker import Worker
 
@@ -133,6 +134,19 @@ def test_why_not_is_answered_in_words(served, browser):
     )
     browser.one("form.row button").click()
     browser.says("What would have to differ", "Coupon Redeemed")
+
+
+def test_what_a_customer_allowed_is_shown(tmp_path, browser):
+    """Consents by purpose and channel, and the suppression list before all else."""
+    worker = Worker(tmp_path, edit=lambda topology: msgspec.structs.replace(topology, contact=CONTACT))
+    with Served(worker) as served:
+        said = {"status": "granted", "purpose": "news", "channel": "email"}
+        served.do(worker.hear(("h-1", "Consent", 0, said), ("h-1", "Bounced", 1)))
+        browser.go(f"{served.url}/#/customer/h-1")
+        browser.says(
+            "Consents", "news by email", "granted 2026-01-01 00:00", "On the suppression list since 2026-01-02 00:00"
+        )
+    worker.close()
 
 
 def test_actions_appear_as_they_are_committed_and_can_be_held_still(served, browser):

@@ -1,4 +1,4 @@
-"""`rumbo schema`: the contracts of what Rumbo writes."""
+"""`rumbo schema`: the contracts of what Rumbo writes and answers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rumbo.output.schemas import documents
+from rumbo.serve import openapi
 
 
 @click.command("schema")
@@ -16,7 +17,7 @@ from rumbo.output.schemas import documents
 )
 def command(name: str | None, write: Path | None) -> None:
     """Print one document (NAME), list them, or write them all."""
-    made = documents()
+    made = documents() | openapi.documents()
     if write is not None:
         write.mkdir(parents=True, exist_ok=True)
         for each, content in made.items():

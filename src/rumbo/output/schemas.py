@@ -44,21 +44,23 @@ def schema(kind: Kind) -> dict[str, Any]:
     """The JSON Schema of one output: the CloudEvent and the data in it. Consumers must allow fields that they do not know."""
     made = msgspec.json.schema(DATA[kind])
     name = made["$ref"].rsplit("/", 1)[1]
-    definitions = made["$defs"]
-    envelope = {
-        "specversion": {"const": "1.0"}, "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "type": {"const": event_type(kind)},
-        "source": {"type": "string", "pattern": "^/rumbo/"}, "subject": _TEXT, "time": {"type": "string", "format": "date-time"},
-        "datacontenttype": {"const": "application/json"}, "partitionkey": _TEXT, "dataschema": _TEXT, "data": {"$ref": f"#/$defs/{name}"},
-    }  # fmt: skip
     return {
         "$schema": DRAFT,
         "$id": f"urn:rumbo:schema:{schema_name(kind)}",
         "title": event_type(kind),
-        "type": "object",
-        "required": list(envelope),
-        "properties": envelope,
-        "$defs": definitions,
+        **envelope(kind, {"$ref": f"#/$defs/{name}"}),
+        "$defs": made["$defs"],
     }
+
+
+def envelope(kind: Kind, data: dict[str, str]) -> dict[str, Any]:
+    """The CloudEvent around one output's data."""
+    properties = {
+        "specversion": {"const": "1.0"}, "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "type": {"const": event_type(kind)},
+        "source": {"type": "string", "pattern": "^/rumbo/"}, "subject": _TEXT, "time": {"type": "string", "format": "date-time"},
+        "datacontenttype": {"const": "application/json"}, "partitionkey": _TEXT, "dataschema": _TEXT, "data": data,
+    }  # fmt: skip
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def dead_letter_schema() -> dict[str, Any]:

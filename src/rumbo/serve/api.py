@@ -34,12 +34,12 @@ from rumbo.serve.model import (
     Timeline,
     TimelineEntry,
 )
+from rumbo.serve.openapi import ID_LENGTH
 from rumbo.serve.peers import HOPS, Answer, Peers
 from rumbo.serve.state import Entry, State, WorkerStatus
 from rumbo.serve.stream import Stream
 from rumbo.serve.whynot import Asking, Question
 
-ID_LENGTH: Final = 256
 RETRY_SECONDS: Final = 1
 FRESH_SECONDS: Final = 1.0
 """For so long an answer that had to be asked of every worker is good: many pages that look on ask once."""

