@@ -15,7 +15,8 @@ from aiohttp import web
 from rumbo.config import is_loopback, settings
 from rumbo.errors import DefinitionError
 from rumbo.observe import guard
-from rumbo.observe.guard import LINE_BYTES, ProblemError, Rates, application, asks, open_to_all, outgoing, streams, tls
+from rumbo.observe.guard import ProblemError, Rates, application, asks, open_to_all, outgoing, streams, tls
+from rumbo.observe.server import Runner
 from tests.broker.cluster import free_port
 
 READ, WRITE = "r" * 32, "w" * 32
@@ -81,7 +82,7 @@ async def _served(**given):
             web.get("/stream", _endless),
         ]
     )
-    runner = web.AppRunner(app, access_log=None, max_line_size=LINE_BYTES)
+    runner = Runner(app)
     await runner.setup()
     context = tls(known)
     await web.TCPSite(runner, known.web_host, known.web_port, ssl_context=context).start()

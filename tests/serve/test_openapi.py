@@ -95,3 +95,37 @@ def test_what_is_known_is_as_the_document_says(served):
     for each in checked[2]["decisions"]:
         checker.validate(each)
         assert not checker.is_valid({**each, "type": "rumbo.nothing.v1"})
+
+
+@pytest.mark.parametrize("token", ["", "Bearer", "Bearer wrong", "Basic cjpy", "Bearer " + "r" * 31])
+def test_without_the_token_no_route_says_anything(tmp_path, token):
+    """Every route of the document, and the one between workers: 401 and a problem document; the page's files are open."""
+    from tests.page.test_page import got
+
+    path = tmp_path / "tokens"
+    path.write_text(f"read {'r' * 32}\n")
+    path.chmod(0o600)
+    worker = Worker(tmp_path / "state")
+    with Served(worker, web_token_file=path, web_rate=100_000) as served:
+        for each in [*document()["paths"], *NOT_SAID]:
+            asked = each.replace("{id}", "u_42").replace("{journey}", "grocery")
+            status, headers, body = got(served, asked, **({"Authorization": token} if token else {}))
+            assert (status, json.loads(body)["status"]) == (401, 401), each
+            assert headers.get_content_type() == "application/problem+json"
+        assert got(served, "/")[0] == 200
+    worker.close()
+
+
+def test_while_a_worker_recovers_no_route_of_a_customer_shows_anything_old(tmp_path):
+    """503 with a time to come back; sums say that they are a part."""
+    from tests.page.test_page import answer, got
+
+    worker = Worker(tmp_path, "topologies/saas")
+    with Served(worker) as served:
+        served.do(worker.hear(("u_42", "Account Created", 0)))
+        worker.carrier.recovered.clear()
+        for path in ("", "/timeline", "/decisions"):
+            status, headers, body = got(served, f"/v1/customers/u_42{path}")
+            assert (status, headers["Retry-After"], json.loads(body)["retry_after"]) == (503, "1", 1)
+        assert answer(served, "/v1/status")["workers"][0]["ready"] is False
+    worker.close()

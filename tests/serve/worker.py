@@ -22,8 +22,9 @@ from rumbo.engine.store import Memory, Store
 from rumbo.engine.transaction import Committed
 from rumbo.engine.window import Window
 from rumbo.intake import Record
-from rumbo.observe.guard import LINE_BYTES, application
+from rumbo.observe.guard import application
 from rumbo.observe.metrics import Metrics
+from rumbo.observe.server import Runner
 from rumbo.serve.api import Api
 from rumbo.topology import load
 
@@ -124,7 +125,7 @@ class Worker:
         app = application(known)
         app.add_routes(api.routes())
         app.add_routes(more)
-        runner = web.AppRunner(app, access_log=None, max_line_size=LINE_BYTES)
+        runner = Runner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

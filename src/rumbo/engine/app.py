@@ -278,7 +278,7 @@ def _credentials(settings: Settings) -> Any:
 
 def quiet_libraries() -> None:
     """Libraries speak through our log, and only when something is wrong."""
-    for name in ("faust", "mode", "aiokafka", "kafka"):
+    for name in ("faust", "mode", "aiokafka", "kafka", "aiohttp"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

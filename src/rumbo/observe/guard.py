@@ -24,8 +24,6 @@ from rumbo.config import Settings, is_loopback
 from rumbo.secret import Tokens
 
 BODY_BYTES: Final = 64 * 1024
-LINE_BYTES: Final = 64 * 1024
-"""A request line may be so long: an id of 10,000 bytes is answered by its route, not by the parser."""
 REQUEST_SECONDS: Final = 10.0
 FAILED_COSTS: Final = 20
 """A wrong token costs as much as so many good requests: guessing is slow."""
@@ -68,6 +66,13 @@ def problem(status: int, title: str = "", detail: str = "", **fields: Any) -> we
     return web.Response(body=orjson.dumps(said | fields), status=status, content_type=PROBLEM)
 
 
+def mistake(error: BaseException | None) -> web.Response:
+    """Our mistake: the log has it under a reference, the caller the reference."""
+    reference = uuid4().hex
+    log.error("a request failed: this is a mistake of ours", reference=reference, exc_info=error)
+    return problem(500, detail=f"see the worker's log for {reference}", reference=reference)
+
+
 def open_to_all(route: _Route) -> _Route:
     """This route needs no token and has no rate: health, and the page's own files (never data)."""
     return _marked(route, _SCOPE, "open")
@@ -89,7 +94,7 @@ def _marked(route: _Route, name: str, value: object) -> _Route:
 
 
 def application(settings: Settings) -> web.Application:
-    """An application behind the guard: add routes to it. Serve it with `tls(settings)` and `max_line_size=LINE_BYTES`."""
+    """An application behind the guard: add routes to it. Serve it with `observe.server.Runner` and `tls(settings)`."""
     app = web.Application(middlewares=[_Guard(settings).check], client_max_size=BODY_BYTES)
     app.on_response_prepare.append(_headers)
     return app
@@ -149,12 +154,12 @@ class _Guard:
             return answer
         except TimeoutError:
             return problem(504, detail=f"no answer within {REQUEST_SECONDS:.0f} s")
+        except web.RequestPayloadError:
+            return problem(400, detail="the body is not what its headers say")
         except ConnectionResetError:
             raise
-        except Exception:
-            reference = uuid4().hex
-            log.exception("a request failed: this is a mistake of ours", reference=reference)
-            return problem(500, detail=f"see the worker's log for {reference}", reference=reference)
+        except Exception as error:  # noqa: BLE001  told with its frames; the caller hears nothing of it
+            return mistake(error)
 
     async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         route: Any = request.match_info.handler

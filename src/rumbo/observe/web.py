@@ -10,8 +10,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from rumbo.config import Settings
 from rumbo.errors import BrokerError
-from rumbo.observe.guard import LINE_BYTES, application, open_to_all, tls
+from rumbo.observe.guard import application, open_to_all, tls
 from rumbo.observe.health import Health
+from rumbo.observe.server import Runner
 
 Asked = Callable[[], Health]
 
@@ -21,7 +22,7 @@ class Web:
 
     def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         self._settings, self._registry = settings, registry
-        self._runner: web.AppRunner | None = None
+        self._runner: Runner | None = None
 
     async def start(self, health: Asked, routes: Iterable[web.RouteDef] = ()) -> None:
         """Serve, and what others bring. Port 0 switches it off. Raises BrokerError where the port is taken."""
@@ -43,7 +44,7 @@ class Web:
         app.router.add_get("/livez", livez)
         app.router.add_get("/readyz", readyz)
         app.add_routes(routes)
-        self._runner = web.AppRunner(app, access_log=None, max_line_size=LINE_BYTES)
+        self._runner = Runner(app)
         await self._runner.setup()
         host, port = self._settings.web_host, self._settings.web_port
         try:
