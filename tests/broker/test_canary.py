@@ -11,7 +11,7 @@ import pytest
 
 from rumbo.engine.admin import grant
 from rumbo.engine.broker import changelog_of
-from rumbo.engine.rekey import place_of
+from rumbo.engine.place import place_of
 from rumbo.engine.rights import rights
 from tests.broker.bench import PARTITIONS, Bench
 from tests.broker.secure import PASSWORDS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rumbo.engine.rekey import events_reader, original, place_of, with_origin
+from rumbo.engine.place import place_of
+from rumbo.engine.rekey import events_reader, original, with_origin
 from rumbo.intake import Record, SourceFormat, reader
 
 headers = st.lists(st.tuples(st.text(max_size=8).map("h-".__add__), st.binary(max_size=8)), max_size=3).map(tuple)

@@ -311,7 +311,7 @@ def test_part_of_all_is_called_a_part(tmp_path, browser):
 
 
 def _is_here(name):
-    from rumbo.engine.rekey import place_of
+    from rumbo.engine.place import place_of
 
     return place_of(name.encode(), 4) in {0, 1}
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from rumbo.core.tally import funnel
-from rumbo.engine.rekey import place_of
+from rumbo.engine.place import place_of
 from rumbo.serve.peers import HOPS
 from tests.broker.cluster import free_port
 from tests.serve.test_customer import BASKET, asked

@@ -15,8 +15,8 @@ from rumbo.config import settings
 from rumbo.core.instant import isoformat, parse_instant
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.partition import Batch
+from rumbo.engine.place import place_of
 from rumbo.engine.position import Position, SourcePosition
-from rumbo.engine.rekey import place_of
 from rumbo.engine.stages import Counts, stages
 from rumbo.engine.store import Memory, Store
 from rumbo.engine.transaction import Committed

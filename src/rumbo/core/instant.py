@@ -34,8 +34,9 @@ def to_datetime(at: Instant) -> datetime:
     return _EPOCH + timedelta(microseconds=at)
 
 
+@lru_cache(maxsize=1024)
 def isoformat(at: Instant) -> str:
-    """RFC 3339 in UTC with `Z`; a fraction only where there is one."""
+    """RFC 3339 in UTC with `Z`; a fraction only where there is one. One decision writes the same instant several times."""
     seconds, rest = divmod(at, SECOND)
     return f"{_second(seconds)}.{rest:06d}Z" if rest else f"{_second(seconds)}Z"
 

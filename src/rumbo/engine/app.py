@@ -11,6 +11,7 @@ import gc
 import logging
 import signal
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 import faust
@@ -44,8 +45,8 @@ WATCH_SECONDS: Final = 1.0
 UPSTREAM_SECONDS: Final = 1.0
 TOPICS_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 8.0
-GC_THRESHOLDS: Final = (200_000, 20, 50)
-"""A batch makes many containers and no cycles: the default (700) would walk them hundreds of times each."""
+GC_SECONDS: Final = 10.0
+"""A batch makes many containers and no cycles: they are not walked while it is stepped, but now and then between two steps."""
 
 log = structlog.get_logger("rumbo")
 
@@ -111,7 +112,7 @@ class Worker:
             return
         gc.collect()
         gc.freeze()  # what was loaded to start is never garbage
-        gc.set_threshold(*GC_THRESHOLDS)
+        gc.disable()
         self._heartbeat.start()
         watches = [
             asyncio.ensure_future(service)
@@ -173,9 +174,13 @@ class Worker:
 
     async def _watch(self, app: Any, carriers: tuple[Carrier, ...]) -> None:
         """A service of Faust that crashed, or no progress: neither ends the process by itself."""
+        collected = monotonic()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self._heartbeat.beat()
+            if monotonic() - collected > GC_SECONDS:
+                gc.collect()
+                collected = monotonic()
             if app.crashed:
                 why = app.crash_reason
                 said = f"{describe(why)} at {place(why)}" if why is not None else "without a reason"

@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import msgspec
-from aiokafka.partitioner import murmur2
 
 from rumbo.core.decision import Decision
 from rumbo.core.instant import Instant, isoformat
@@ -24,6 +23,7 @@ from rumbo.engine import position as record
 from rumbo.engine.clock import event_clock, live_clock
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.notes import Notes
+from rumbo.engine.place import place_of
 from rumbo.engine.position import Position
 from rumbo.engine.rejects import REJECTS_WATCHED, check_rejects
 from rumbo.engine.store import POSITION_KEY, Store
@@ -191,7 +191,7 @@ class PartitionWorker:
 
     def _place(self, customer: str) -> None:
         """A customer met for the first time must belong here by murmur2, or the customer's events meet in two places."""
-        if (murmur2(customer.encode()) & 0x7FFFFFFF) % self.stage.partitions == self.number:
+        if place_of(customer.encode(), self.stage.partitions) == self.number:
             return
         self.stage.metrics.misplaced()
         if self.stage.topology.keys == "strict":

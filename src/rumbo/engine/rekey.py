@@ -10,10 +10,9 @@ from asyncio import sleep
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from aiokafka.partitioner import murmur2
-
 from rumbo.core.interaction import Interaction
 from rumbo.engine.partition import READ_AT_ONCE, Groups, PartitionWorker
+from rumbo.engine.place import place_of
 from rumbo.intake import RawRecord, Reader, Record, Reject
 
 TOPIC: Final = "rumbo.topic"
@@ -49,11 +48,6 @@ class RekeyWorker(PartitionWorker):
     def has_to_look(self) -> bool:
         """Never: nothing here is due at an instant."""
         return False
-
-
-def place_of(key: bytes, partitions: int) -> int:
-    """The partition of a key, as the Java client chooses it."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 def with_origin(record: RawRecord) -> list[tuple[str, bytes]]:

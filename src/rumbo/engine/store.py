@@ -54,9 +54,10 @@ class StoreError(InternalError):
 
 
 class Memory:
-    """What the stores of one process share: a block cache and a bound on what is not yet on disk."""
+    """What the stores of one process share: a block cache, a bound on what is not yet on disk, one on what was written last."""
 
     def __init__(self, cache_mib: int = 64, write_mib: int = 64) -> None:
+        self.stores, self.recent = 0, cache_mib * MIB // 2
         self.cache = Cache(cache_mib * MIB)
         self.writes = WriteBufferManager.new_write_buffer_manager_with_cache(write_mib * MIB, False, self.cache)
 
@@ -81,8 +82,9 @@ class Memory:
 class Store:
     """The state of one partition. `changelog_next` is the changelog offset after the last record that is in it."""
 
-    def __init__(self, db: Any, folder: Path) -> None:
-        self._db, self.folder = db, folder
+    def __init__(self, db: Any, folder: Path, memory: Memory) -> None:
+        self._db, self.folder, self._memory = db, folder, memory
+        memory.stores += 1
         found, timers = db.get([_NEXT_KEY, _TIMERS_KEY])
         self.changelog_next = int.from_bytes(found, "big") if found is not None else 0
         self._scan_from = b"t"
@@ -104,7 +106,7 @@ class Store:
         except Exception as error:  # noqa: BLE001  rocksdict raises nothing narrower
             return cls._instead(folder, owner, memory, error)
         cls._claim(db, folder, owner, known)
-        return cls(db, folder)
+        return cls(db, folder, memory)
 
     @classmethod
     def _instead(cls, folder: Path, owner: str, memory: Memory, error: Exception) -> Store:
@@ -256,6 +258,11 @@ class Store:
         return found
 
     @property
+    def recent(self) -> int:
+        """This store's share of the bytes that may be kept in Python of what was written last."""
+        return self._memory.recent // self._memory.stores
+
+    @property
     def closed(self) -> bool:
         """Whether the folder was given back."""
         return self._db is None
@@ -271,6 +278,7 @@ class Store:
         if self._db is not None:
             self._db.close()
             self._db = None
+            self._memory.stores -= 1
 
 
 def _unmarked(folder: Path) -> None:

@@ -14,7 +14,7 @@ from rumbo.core.profile import DUE_BYTES
 from rumbo.core.tally import Tally
 from rumbo.engine import journal
 from rumbo.engine.carrier import Carrier
-from rumbo.engine.rekey import place_of
+from rumbo.engine.place import place_of
 from rumbo.serve.state import Entry, Found, Owner, WorkerStatus
 
 Shares = Callable[[], Mapping[str, Mapping[str, Any]]]

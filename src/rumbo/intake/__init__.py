@@ -50,7 +50,8 @@ def reader(source: SourceFormat) -> Reader:
         flags: list[str] = []
         if value[0] == 0xEF:  # noqa: PLR2004  the first byte of a byte-order mark
             value = without_mark(value, flags)
-        made = (fixed or _detect(record))(value, record, source, flags)
+        read_as = fixed or (_detect(record) if record.headers else _read_by_envelope)
+        made = read_as(value, record, source, flags)
         if age is not None and type(made) is Interaction and record.timestamp * 1000 - made.at > age:
             return Reject("too_old", f"{isoformat(made.at)} is older than the source's max_age")
         return made

@@ -22,6 +22,7 @@ NAMES: Final = {
     "alias": "Aliased",
 }
 _EMPTY: Final = msgspec.Raw(NOTHING)
+_OPENS: Final = b"{"[0]
 CLEAN: Final = 10_000
 _clean: Final[set[str]] = set()
 """Names that were met and need no cleaning."""
@@ -79,13 +80,18 @@ def from_call(call: Call, record: RawRecord, source: SourceFormat, flags: list[s
         customer = read_id(call.anonymousId, "$.anonymousId", flags)
     if not isinstance(customer, str):
         return customer or Reject("no_identity", "neither userId nor anonymousId says who it was", "$.userId")
-    properties = NOTHING if call.properties is _EMPTY else section(call.properties, "$.properties")
-    if isinstance(properties, Reject):
-        return properties
-    context = section(call.context, "$.context")
-    if isinstance(context, Reject):
-        return context
-    traits = _traits(call, context)
+    properties, context = bytes(call.properties), bytes(call.context)
+    if properties[0] != _OPENS:
+        checked = section(properties, "$.properties")
+        if isinstance(checked, Reject):
+            return checked
+        properties = checked
+    if context[0] != _OPENS:
+        checked = section(context, "$.context")
+        if isinstance(checked, Reject):
+            return checked
+        context = checked
+    traits = NOTHING if call.traits is _EMPTY and call.type == "track" else _traits(call, context)
     if isinstance(traits, Reject):
         return traits
     times = (call.timestamp, None if call.rudderId is not None else call.originalTimestamp, call.receivedAt)

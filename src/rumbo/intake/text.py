@@ -17,8 +17,8 @@ NOTHING: Final = b"{}"
 KEY_BYTES: Final = 5
 """A key takes as many at least: `"":1,`."""
 DEEP: Final = 64
-_SHAPES: Final = bytes.maketrans(b"123456789E[", b"000000000e{")
-"""Digits as 0, exponents as e, what opens as {."""
+_SHAPES: Final = bytes.maketrans(b"123456789+E[", b"0000000000e{")
+"""Digits as 0, exponents as e, what opens as {. A plus is a digit too: one in an exponent may make it look longer, never shorter."""
 LONG: Final = b"0" * 100
 
 
@@ -41,7 +41,7 @@ def refused(value: bytes, source: SourceFormat) -> Reject | None:
             return Reject("not_utf8", f"byte {error.start} is no UTF-8")
     if value[0] == 0:
         return _framed()
-    shape = value.translate(_SHAPES, b"+")
+    shape = value.translate(_SHAPES)
     opened = shape.count(b"{")
     if opened > source.max_depth or (size > KEY_BYTES * source.max_properties and _many(value, source)):
         too_much = _counted(value, source)

@@ -77,7 +77,10 @@ class Metrics:
         self._commit = made["rumbo_last_commit_timestamp_seconds"]
         self._rebalances = made["rumbo_rebalances_total"]
         self._owned = made["rumbo_partitions_assigned"]
-        self._bound: dict[tuple[str, ...], tuple[Callable[[], None], Callable[[float], None] | None]] = {}
+        self._bound: dict[tuple[str, ...], tuple[Callable[[float], None], Callable[[float], None] | None]] = {}
+        self._waiting: Tally[tuple[str, ...]] = Tally()
+        self._measured: dict[tuple[str, ...], list[float]] = {}
+        """What the decisions of the transaction under way count and measure."""
         self._fixes: dict[str, Callable[[], None]] = {}
 
     def _made(self, family: Family) -> Any:
@@ -145,21 +148,23 @@ class Metrics:
         self._replayed.inc(records)
 
     def decided(self, decision: Decision) -> None:
-        """One output."""
-        data, key = decision.data, tuple[str, ...]()
-        value = 0.0
-        if type(data) is StageChanged:
-            key, value = ("stage", decision.journey, data.from_, data.to), data.dwell_seconds
-        elif type(data) is ScoreChanged:
-            if data.value is None:  # not reported: counted, and no value
-                key = ("unscored", decision.journey)
-            else:
-                key, value = ("score", decision.journey, data.score), data.value
-        elif type(data) is ActionSuppressed:
-            key = ("action", data.trigger, data.gate)
-        elif type(data) is ActionRequested:
+        """One output; it is counted with the next commit."""
+        data = decision.data
+        sort = type(data)
+        key: tuple[str, ...]
+        if sort is ActionRequested:
             key = ("action", data.trigger, "emitted")
-        elif type(data) is SegmentChanged:
+        elif sort is StageChanged:
+            key = ("stage", decision.journey, data.from_, data.to)
+            self._measured.setdefault(key, []).append(data.dwell_seconds)
+        elif sort is ScoreChanged and data.value is None:  # not reported: counted, and no value
+            key = ("unscored", decision.journey)
+        elif sort is ScoreChanged:
+            key = ("score", decision.journey, data.score)
+            self._measured.setdefault(key, []).append(data.value)
+        elif sort is ActionSuppressed:
+            key = ("action", data.trigger, data.gate)
+        elif sort is SegmentChanged:
             key = ("segment", decision.journey, data.segment, data.change)
         elif type(data) is FlowChanged:
             key = ("flow", decision.journey, data.flow, data.change)
@@ -167,14 +172,19 @@ class Metrics:
             key = ("exposure", data.experiment, data.variant)
         else:
             key = ("signal", decision.journey, decision.kind)
-        bound = self._bound.get(key)
-        if bound is None:
-            bound = self._bound[key] = self._bind(*key)
-        bound[0]()
-        if bound[1] is not None:
-            bound[1](value)
+        self._waiting[key] += 1
 
-    def _bind(self, sort: str, *labels: str) -> tuple[Callable[[], None], Callable[[float], None] | None]:
+    def _count_decided(self) -> None:
+        for key, number in self._waiting.items():
+            count, observe = self._bound.get(key) or self._bound.setdefault(key, self._bind(*key))
+            count(number)
+            for value in self._measured.get(key, ()):
+                if observe is not None:
+                    observe(value)
+        self._waiting.clear()
+        self._measured.clear()
+
+    def _bind(self, sort: str, *labels: str) -> tuple[Callable[[float], None], Callable[[float], None] | None]:
         if sort == "stage":
             return self._moves.labels(*labels).inc, self._dwell.labels(*labels[:2]).observe
         if sort == "score":
@@ -197,6 +207,7 @@ class Metrics:
 
     def committed(self) -> None:
         """A transaction was committed."""
+        self._count_decided()
         self._commit.set(time())
 
     def assigned(self, stage: str, partitions: int) -> None:

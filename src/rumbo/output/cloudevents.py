@@ -16,9 +16,9 @@ from rumbo.output.topics import OutputTopics
 
 Mode = Literal["structured", "binary", "plain"]
 BECAUSE_LIMIT: Final = 4096
-SHORT: Final = 200
-_STRUCTURED: Final = b"application/cloudevents+json; charset=UTF-8"
-_JSON: Final = b"application/json"
+_CONTENT_STRUCTURED: Final = ("content-type", b"application/cloudevents+json; charset=UTF-8")
+_CONTENT_JSON: Final = ("content-type", b"application/json")
+_VERSION: Final = ("ce_specversion", b"1.0")
 
 
 class Outgoing(NamedTuple):
@@ -56,63 +56,79 @@ def schema_name(kind: Kind) -> str:
     return f"{kind}.v1.json"
 
 
+class _Fixed(NamedTuple):
+    """What all records of one kind and journey have in common."""
+
+    topic: str
+    type: str
+    schema: str
+    source: str
+    type_header: tuple[str, bytes]
+    source_header: tuple[str, bytes]
+
+
 class Encoder:
     """Encodes the decisions of one topology."""
 
     def __init__(self, topics: OutputTopics, mode: Mode = "structured") -> None:
         self._topics, self._mode = topics, mode
         self._encode = msgspec.json.Encoder(decimal_format="number").encode
-        self._fixed: dict[Kind, tuple[str, str, str, bytes]] = {}
+        self._known: dict[tuple[Kind, str], _Fixed] = {}
 
     def __call__(self, decision: Decision) -> Outgoing:
         """The record of a decision; a `because` over 4 KB is cut, and says so."""
-        kind = decision.kind
-        fixed = self._fixed.get(kind)
-        if fixed is None:
-            name = event_type(kind)
-            fixed = self._fixed[kind] = (
-                self._topics.of(kind),
-                name,
-                f"urn:rumbo:schema:{schema_name(kind)}",
-                name.encode(),
-            )
-        topic, name, schema, raw_name = fixed
-        at, source, customer = isoformat(decision.at), f"/rumbo/{decision.journey}", decision.customer
-        data, key = bounded(decision.data), customer.encode()
-        if self._mode == "structured":
-            value = self._encode(
-                Envelope("1.0", decision.id, name, source, customer, at, "application/json", customer, schema, data)
-            )
-        else:
-            value = self._encode(data)
+        fixed = self._known.get((decision.kind, decision.journey)) or self._fixed(decision)
+        at, key = isoformat(decision.at), decision.customer.encode()
+        structured = self._mode == "structured"
+        value = self._structured(decision, fixed, at) if structured else self._short(decision.data)
+        content = _CONTENT_STRUCTURED if structured else _CONTENT_JSON
+        if self._mode == "plain":
+            return Outgoing(fixed.topic, key, value, [content], decision.at // 1000)
         headers = [
-            ("content-type", _STRUCTURED if self._mode == "structured" else _JSON),
-            ("ce_specversion", b"1.0"),
+            content,
+            _VERSION,
             ("ce_id", decision.id.encode()),
-            ("ce_type", raw_name),
-            ("ce_source", source.encode()),
+            fixed.type_header,
+            fixed.source_header,
             ("ce_subject", key),
             ("ce_time", at.encode()),
         ]
-        return Outgoing(topic, key, value, headers if self._mode != "plain" else headers[:1], decision.at // 1000)
+        return Outgoing(fixed.topic, key, value, headers, decision.at // 1000)
 
     def value(self, decision: Decision) -> bytes:
         """The structured CloudEvent alone, whatever the mode: what `rumbo simulate` prints."""
-        kind, customer = decision.kind, decision.customer
-        source, schema = f"/rumbo/{decision.journey}", f"urn:rumbo:schema:{schema_name(kind)}"
-        return self._encode(
-            Envelope(
-                "1.0", decision.id, event_type(kind), source, customer, isoformat(decision.at), "application/json",
-                customer, schema, bounded(decision.data),
-            )
-        )  # fmt: skip
+        fixed = self._known.get((decision.kind, decision.journey)) or self._fixed(decision)
+        return self._structured(decision, fixed, isoformat(decision.at))
+
+    def _structured(self, decision: Decision, fixed: _Fixed, at: str) -> bytes:
+        customer, data = decision.customer, decision.data
+        value = self._encode(_envelope(decision.id, fixed, customer, at, data))
+        if len(value) <= BECAUSE_LIMIT:  # then the `because` in it is shorter
+            return value
+        return self._encode(_envelope(decision.id, fixed, customer, at, bounded(data)))
+
+    def _short(self, data: Any) -> bytes:
+        value = self._encode(data)
+        return value if len(value) <= BECAUSE_LIMIT else self._encode(bounded(data))
+
+    def _fixed(self, decision: Decision) -> _Fixed:
+        kind, source = decision.kind, f"/rumbo/{decision.journey}"
+        name, schema = event_type(kind), f"urn:rumbo:schema:{schema_name(kind)}"
+        made = self._known[kind, decision.journey] = _Fixed(
+            self._topics.of(kind), name, schema, source, ("ce_type", name.encode()), ("ce_source", source.encode())
+        )
+        return made
+
+
+def _envelope(number: str, fixed: _Fixed, customer: str, at: str, data: Any) -> Envelope:
+    return Envelope(
+        "1.0", number, fixed.type, fixed.source, customer, at, "application/json", customer, fixed.schema, data
+    )
 
 
 def bounded(data: Any) -> Any:
     """The data with its `because` within 4 KB: conditions are dropped from the end, then events, and `truncated` says so."""
     because: Because = data.because
-    if len(because.conditions) <= 4 and len(because.events) <= 4 and _small(because):  # noqa: PLR2004  the usual case, without encoding
-        return data
     if len(msgspec.json.encode(because)) <= BECAUSE_LIMIT:
         return data
     conditions, events = list(because.conditions), list(because.events)
@@ -122,14 +138,3 @@ def bounded(data: Any) -> Any:
         if len(msgspec.json.encode(because)) <= BECAUSE_LIMIT:
             break
     return msgspec.structs.replace(data, because=because)
-
-
-def _small(because: Because) -> bool:
-    """Whether nothing in it can be long: texts of events are bounded, so only conditions and the values they saw can be."""
-    return all(
-        len(leaf.condition) < SHORT and all(_short(seen) for seen in leaf.saw.values()) for leaf in because.conditions
-    ) and all(len(event.id) + len(event.name) < SHORT for event in because.events)
-
-
-def _short(seen: Any) -> bool:
-    return not isinstance(seen, list | dict | str) or len(seen) < SHORT // 4
