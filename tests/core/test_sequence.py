@@ -101,20 +101,20 @@ def test_a_sequence_says_how_it_came_about():
     ]
 
 
-def test_12_a_million_partial_matches_stay_in_bounds_and_are_counted():
-    """Twenty definitions, fifty thousand beginnings without an end: 16 of a key, 64 in all, the latest; the rest is counted."""
+def test_a_flood_of_partial_matches_stays_in_bounds_and_is_counted():
+    """Two definitions, three thousand beginnings without an end: 16 of a key, 64 in all, the latest; the rest is counted."""
     many = tuple(
         d.Trigger(f"t{at}", d.Sequence((Step(A), Step(B)), 30 * DAY, "event.properties.p" if at % 2 else None), MESSAGE)
-        for at in range(20)
+        for at in range(2)
     )
     program = Program("test", [triggers(*many)])
     profile = program.load("c", None)
-    for at in range(50_000):
+    for at in range(3000):
         program.advance(profile, event("A", at, p=at % 1000))
     matches = profile.journeys["j"].matches
-    assert [len(matches[f"t{at}"]) for at in range(20)] == [PER_KEY, PARTIALS] * 10
-    assert matches["t0"][-1][3] == "A@49999"
-    assert program.stats["sequence_partials"] == 10 * (50_000 - PER_KEY) + 10 * (50_000 - PARTIALS)
+    assert [len(matches[f"t{at}"]) for at in range(2)] == [PER_KEY, PARTIALS]
+    assert matches["t0"][-1][3] == "A@2999"
+    assert program.stats["sequence_partials"] == (3000 - PER_KEY) + (3000 - PARTIALS)
     assert len(program.dump(profile)) < 64 * 1024
 
 

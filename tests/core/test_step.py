@@ -259,6 +259,45 @@ RICH = d.Journey(
         d.Trigger("came", d.OnStage("two"), MESSAGE, again="once"),
     ),
 )
+EVERYTHING = msgspec.structs.replace(
+    RICH,
+    id="everything",
+    scores=(
+        d.Score(
+            "s",
+            (
+                d.Points("a", A, 10.0, "g", decay=d.Steps(0.25, DAY)),
+                d.Points("b", B, 7.0, "g", decay=d.Steps(0.3, 6 * HOUR, geometric=True), at_most=d.AtMost(2, DAY)),
+                d.Points("c", C, 9.0, "h", decay=d.Idling((d.IdleStep(DAY, 0.5), d.IdleStep(3 * DAY, set=2.0)))),
+                d.Points("d", A, -3.0, half_life=DAY),
+            ),
+            (d.Group("g", 40.0), d.Group("h")),
+            (d.Band("low", 15, 10), d.Band("high", 40, 30)),
+            min_delta=25.0,
+            disqualify=(d.Disqualify(d.Happened(named("D"), 2, DAY), "too many"),),
+            resets=(d.Reset(named("D"), None, 0.5), d.Reset(None, d.InStage(("gone",)), set=3.0, group="g")),
+        ),
+        d.Score(
+            "fit",
+            (),
+            bands=(d.Band("C", 0, 0), d.Band("A", 5, 5)),
+            grades=True,
+            traits=(d.Trait("x", "traits.x > 1", 5.0),),
+        ),
+    ),
+    segments=(d.Segment("both", d.All((d.InBand("s", "low"), d.InBand("fit", "C")))),),
+    triggers=(
+        *RICH.triggers,
+        d.Trigger("follows", d.Sequence((d.SequenceStep(A), d.SequenceStep(B, unless=C)), DAY, skip="none"), MESSAGE),
+        d.Trigger("next", d.Sequence((d.SequenceStep(A), d.SequenceStep(named("D"), strict=True)), 2 * DAY), MESSAGE),
+        d.Trigger("rises", d.Threshold("score", "s", 20.0), MESSAGE),
+        d.Trigger("falls", d.Threshold("score", "s", 12.0, "down"), MESSAGE),
+        d.Trigger("few", d.Anomaly(A, 6 * HOUR, deviations=0.5, half_life=DAY, warm_up=2), MESSAGE),
+        d.Trigger("many", d.Anomaly(B, DAY, "rise", 1.0, 2 * DAY, 1), MESSAGE),
+        d.Trigger("joined", d.OnSegment("both"), MESSAGE),
+    ),
+)
+rich = st.sampled_from([RICH, EVERYTHING])
 histories = st.lists(st.tuples(st.sampled_from("ABCD"), st.integers(0, 10 * 24 * 60)), max_size=40).map(
     lambda found: [
         event(name, at * MINUTE, f"{number}")
@@ -267,8 +306,8 @@ histories = st.lists(st.tuples(st.sampled_from("ABCD"), st.integers(0, 10 * 24 *
 )
 
 
-def play(history, *, reload_every: int = 0):
-    program = Program("test", [RICH])
+def play(history, journey=RICH, *, reload_every: int = 0):
+    program = Program("test", [journey])
     profile, ids = program.load("c", None), []
     for number, each in enumerate(history):
         ids += [decision.id for decision in program.advance(profile, each)]
@@ -278,16 +317,18 @@ def play(history, *, reload_every: int = 0):
     return ids, profile
 
 
-@given(histories, st.integers(1, 5))
-def test_storing_and_loading_between_any_two_inputs_changes_nothing(history, every):
+@settings(max_examples=40)
+@given(histories, rich, st.integers(1, 5))
+def test_storing_and_loading_between_any_two_inputs_changes_nothing(history, journey, every):
     """Bytes in, bytes out: the profile holds everything, and every id is the input's alone."""
-    assert play(history) == play(history, reload_every=every)
+    assert play(history, journey) == play(history, journey, reload_every=every)
 
 
-@given(histories, st.data())
-def test_replaying_any_stretch_changes_nothing(history, data):
+@settings(max_examples=40)
+@given(histories, rich, st.data())
+def test_replaying_any_stretch_changes_nothing(history, journey, data):
     """Producers repeat events: decisions and state are those of the first time."""
-    program = Program("test", [RICH])
+    program = Program("test", [journey])
     profile = program.load("c", None)
     for each in history:
         program.advance(profile, each)
@@ -299,17 +340,19 @@ def test_replaying_any_stretch_changes_nothing(history, data):
     assert program.stats["duplicate"] == len(history) - begin
 
 
-@given(histories)
-def test_no_id_is_given_twice(history):
+@settings(max_examples=40)
+@given(histories, rich)
+def test_no_id_is_given_twice(history, journey):
     """Each decision has an id of its own."""
-    ids, _ = play(history)
+    ids, _ = play(history, journey)
     assert len(ids) == len(set(ids))
 
 
-@given(histories, st.lists(st.integers(0, 20 * 24 * 60), max_size=10))
-def test_when_timers_are_looked_at_does_not_matter(history, looks):
+@settings(max_examples=40)
+@given(histories, rich, st.lists(st.integers(0, 20 * 24 * 60), max_size=10))
+def test_when_timers_are_looked_at_does_not_matter(history, journey, looks):
     """Firing what is due early, in pieces, or only with the next event: the same decisions."""
-    program = Program("test", [RICH])
+    program = Program("test", [journey])
     profile, ids = program.load("c", None), []
     inputs = sorted(
         [(each.at, 1, each) for each in history] + [(START + at * MINUTE - 1, 0, None) for at in looks],
@@ -318,7 +361,7 @@ def test_when_timers_are_looked_at_does_not_matter(history, looks):
     for at, _, each in inputs:
         ids += [decision.id for decision in (program.advance(profile, each) if each else program.fire(profile, at))]
     ids += [decision.id for decision in program.fire(profile, START + 20 * DAY)]
-    assert ids == play(history)[0]
+    assert ids == play(history, journey)[0]
 
 
 @settings(max_examples=30)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from rumbo.core.award import Award, Give, giver
 from rumbo.core.condition import Vocabulary, compile_condition
 from rumbo.core.decay import fading
+from rumbo.core.decision import Because
 from rumbo.core.definition import Journey, OnBand, Points
 from rumbo.core.fit import (
     Resetting,
@@ -226,9 +227,10 @@ class Scoring:
     def _emit(self, turn: Turn, score: ScoreMachine, value: float, previous: int) -> None:
         state = turn.state.scores[score.name]
         due = turn.profile.timers.get(self._timer(score))
+        because = self._who.because(turn, f"score {score.name}")
         data = ScoreChanged(
             **self._who.words(turn),
-            because=self._who.because(turn, f"score {score.name}"),
+            because=because,
             score=score.name,
             value=None if state.out else round(value, 4),
             previous=round(state.emitted, 4),
@@ -240,7 +242,18 @@ class Scoring:
             next_crossing_at=isoformat(due) if due is not None else None,
         )
         state.emitted = value
-        turn.out.append(self._who.decide(turn, "score.changed", f"score:{score.name}", data))
+        again = self._said(turn, score.name, because)
+        trigger = f"score:{score.name}:{again + 1}" if again else f"score:{score.name}"
+        turn.out.append(self._who.decide(turn, "score.changed", trigger, data))
+
+    def _said(self, turn: Turn, score: str, because: Because) -> int:
+        """How often this input has changed the score already: points, a reset and a verdict may follow one another."""
+        mine = (each.data for each in turn.out if each.kind == "score.changed" and each.journey == self._journey)
+        return sum(
+            1
+            for each in mine
+            if each.score == score and each.because.due == because.due and each.because.events == because.events
+        )
 
     def timers(self) -> dict[str, Callable[[Turn], bool]]:
         """A handler for each score's timer: whether a band changed."""

@@ -115,13 +115,7 @@ class SequenceMachine(TriggerMachine):
     def _keep(self, turn: Turn, kept: list[Partial], key: str) -> None:
         """Store what goes on, the latest where there are too many; the timer is the end of the first to end, or earlier."""
         if len(kept) > PER_KEY:
-            mine = [at for at, each in enumerate(kept) if each[0] == key]
-            for at in reversed(mine[: max(len(mine) - PER_KEY, 0)]):
-                del kept[at]
-                turn.counts["sequence_partials"] += 1
-            while len(kept) > PARTIALS:
-                del kept[0]
-                turn.counts["sequence_partials"] += 1
+            self._drop(turn, kept, key)
         matches, timers = turn.state.matches, turn.profile.timers
         if not kept:
             matches.pop(self.id, None)
@@ -135,6 +129,17 @@ class SequenceMachine(TriggerMachine):
             due := kept[-1][1] + self._within
         ) < armed:  # one that began late; what ends first otherwise is found when it fires
             timers[self.timer] = due
+
+    def _drop(self, turn: Turn, kept: list[Partial], key: str) -> None:
+        """The oldest of a key that has too many, then the oldest of all."""
+        over = (len(kept) if self._per is None else [each[0] for each in kept].count(key)) - PER_KEY
+        while over > 0:
+            del kept[next(at for at, each in enumerate(kept) if each[0] == key)]
+            turn.counts["sequence_partials"] += 1
+            over -= 1
+        while len(kept) > PARTIALS:
+            del kept[0]
+            turn.counts["sequence_partials"] += 1
 
     def due(self, turn: Turn) -> bool:
         """Give up what has not been completed in time."""
