@@ -43,8 +43,9 @@ format: env ## format the code
 docs: env ## the documentation site in build/site; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-schemas: env ## write schemas/ and docs/metrics.md from the types
+schemas: env ## write schemas/, docs/reference.md and docs/metrics.md from the types
 	@$(BIN)/rumbo schema --write schemas
+	@$(BIN)/rumbo schema --reference > docs/reference.md
 	@$(BIN)/python -m rumbo.observe.catalogue > docs/metrics.md
 
 bench: env $(PEERS) $(STREAMS) ## the benchmark job on every engine, the short form: ratios in some minutes; goes on where it was interrupted

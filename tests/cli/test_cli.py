@@ -72,6 +72,16 @@ def test_check_for_people_programs_and_pull_requests(tmp_path):
     assert json.loads(rumbo("check", "topologies/saas", "--expand").stdout)[0]["id"] == "saas"
 
 
+def test_init_gives_editors_the_schemas(tmp_path):
+    """Each file names its own, and it is there."""
+    assert rumbo("init", str(tmp_path / "mine")).returncode == 0
+    for name in ("topology", "journey", "examples"):
+        first = (tmp_path / "mine" / f"{name}.yaml").read_text().splitlines()[0]
+        assert first == f"# yaml-language-server: $schema=.rumbo/{name}.schema.json"
+        schema = json.loads((tmp_path / "mine" / ".rumbo" / f"{name}.schema.json").read_text())
+        assert schema["$id"] == f"urn:rumbo:schema:{name}.schema.json"
+
+
 def test_examples_that_do_not_hold_are_1(tmp_path):
     """With what was missing and what came instead."""
     rumbo("init", str(tmp_path / "mine"))

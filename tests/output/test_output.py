@@ -17,7 +17,7 @@ from rumbo.local import Local
 from rumbo.output import BECAUSE_LIMIT, Encoder, OutputTopics, schema_name
 from rumbo.output.schemas import DATA, documents
 from rumbo.serve import openapi
-from rumbo.topology import load
+from rumbo.topology import language, load
 from tests.packages import npm_file
 
 EVENTS = [
@@ -55,7 +55,8 @@ def decisions():
 
 def test_schemas_in_the_repository_are_those_of_the_types():
     """`make schemas` was run: a byte comparison."""
-    assert {path.name: path.read_bytes() for path in Path("schemas").iterdir()} == documents() | openapi.documents()
+    made = documents() | openapi.documents() | language.documents()
+    assert {path.name: path.read_bytes() for path in Path("schemas").iterdir()} == made
 
 
 def test_every_output_fits_its_schema(decisions):

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
+from rumbo.core.instant import format_duration
 from rumbo.topology import Loaded, Problem
+
+_LENGTHS = frozenset(
+    {"within", "length", "half_life", "cooldown", "min_dwell", "stuck_after", "expires_after", "offset"}
+)
+"""Fields of the checked definition that hold microseconds."""
 
 
 @click.command("check")
@@ -25,17 +32,34 @@ def command(topology: Path, *, strict: bool, expand: bool, as_json: bool, style:
         click.echo(_line(problem, style=style, as_json=as_json))
     bad = len(found.problems) if strict else len(found.errors)
     if not bad and expand and found.topology is not None:
-        click.echo(msgspec.json.format(msgspec.json.encode(found.topology.journeys), indent=2).decode())
+        click.echo(
+            msgspec.json.format(
+                msgspec.json.encode(_said(msgspec.to_builtins(found.topology.journeys))), indent=2
+            ).decode()
+        )
     if bad:
         click.echo(f"{topology}: {bad} problem{'s' if bad != 1 else ''}", err=True)
         return 78
     if found.topology is not None:
+        mild = len(found.problems)
+        said = f"runs, with {mild} warning{'s' if mild != 1 else ''}" if mild else "fine"
         count = sum(len(journey.triggers) for journey in found.topology.journeys)
         click.echo(
-            f"{topology}: fine ({len(found.topology.journeys)} journey, {count} triggers, {len(found.examples)} examples)",
+            f"{topology}: {said} ({len(found.topology.journeys)} journey, {count} triggers, {len(found.examples)} examples)",
             err=True,
         )
     return 0
+
+
+def _said(value: Any, name: str = "") -> Any:
+    """The definition with its lengths of time as authors write them."""
+    if isinstance(value, dict):
+        return {key: _said(each, key) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_said(each) for each in value]
+    if name in _LENGTHS and isinstance(value, int):
+        return format_duration(value) if value >= 0 else f"-{format_duration(-value)}"
+    return value
 
 
 def _line(problem: Problem, *, style: str, as_json: bool) -> str:

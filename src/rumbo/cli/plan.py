@@ -21,8 +21,11 @@ _SHOWN = 40
 @click.option(
     "--input", "source", metavar="FILE", help="A history, as `rumbo simulate` reads it; - for standard input."
 )
+@click.option(
+    "--yaml", "as_yaml", is_flag=True, help="The plan as a file to declare in topology.yaml (plan: plan.yaml)."
+)
 @click.option("--json", "as_json", is_flag=True, help="The plan as one JSON document.")
-def command(topology: Path, source: str | None, *, as_json: bool) -> int:
+def command(topology: Path, source: str | None, *, as_yaml: bool, as_json: bool) -> int:
     """Print the events and fields that TOPOLOGY needs, their types, and what uses them: what the producers must collect.
 
     With --input also what never came, what came with another type, and what came and is never mentioned; exit code 1 when
@@ -31,7 +34,8 @@ def command(topology: Path, source: str | None, *, as_json: bool) -> int:
     known = load(topology)
     if source is None:
         plan = tracking_plan(known.journeys, known.contact)
-        click.echo(_json(plan) if as_json else "\n".join(_plan(plan, known.name)))
+        lines = _declared(plan) if as_yaml else _plan(plan, known.name)
+        click.echo(_json(plan) if as_json else "\n".join(lines))
         return 0
     found = compare_plan(known, records(source, lambda _record, _reject: None))
     if as_json:
@@ -53,6 +57,31 @@ def _plan(plan: TrackingPlan, name: str) -> list[str]:
     rows += [("customer's traits", "", "")] * bool(plan.traits)
     rows += [_row(trait) for trait in plan.traits]
     return [*_table(rows), "", f"{name}: {_sum(plan.events)}"]
+
+
+def _declared(plan: TrackingPlan) -> list[str]:
+    """As `plan:` of a topology reads it: what the producers promise, to begin with what is needed."""
+    lines = ["events:"]
+    for event in plan.events:
+        if event.event != "*":
+            lines += [
+                f"  {_key(event.event)}:",
+                *(f"    {_key(each.field.removeprefix('event.'))}: {_type(each)}" for each in event.fields),
+            ]
+    traits = [f"  {_key(each.field.removeprefix('traits.'))}: {_type(each)}" for each in plan.traits]
+    return [*lines, *(["traits:", *traits] if traits else [])]
+
+
+def _key(name: str) -> str:
+    return (
+        msgspec.json.encode(name).decode()
+        if not name.replace(" ", "").replace("_", "").replace(".", "").isalnum()
+        else name
+    )
+
+
+def _type(field: FieldNeed) -> str:
+    return field.types[0] if len(field.types) == 1 else "any"
 
 
 def _row(field: FieldNeed) -> tuple[str, str, str]:

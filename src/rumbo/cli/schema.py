@@ -1,4 +1,4 @@
-"""`rumbo schema`: the contracts of what Rumbo writes and answers."""
+"""`rumbo schema`: the contracts of what Rumbo writes and answers, and the schemas of what authors write."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from rumbo.output.schemas import documents
 from rumbo.serve import openapi
+from rumbo.topology import language
 
 
 @click.command("schema")
@@ -15,10 +16,13 @@ from rumbo.serve import openapi
 @click.option(
     "--write", type=click.Path(path_type=Path), metavar="FOLDER", help="Write every document into this folder."
 )
-def command(name: str | None, write: Path | None) -> None:
+@click.option("--reference", is_flag=True, help="Print the reference page of the journey language instead.")
+def command(name: str | None, write: Path | None, *, reference: bool) -> None:
     """Print one document (NAME), list them, or write them all."""
-    made = documents() | openapi.documents()
-    if write is not None:
+    made = documents() | openapi.documents() | language.documents()
+    if reference:
+        click.echo(language.reference(), nl=False)
+    elif write is not None:
         write.mkdir(parents=True, exist_ok=True)
         for each, content in made.items():
             (write / each).write_bytes(content)

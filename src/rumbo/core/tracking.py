@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, assert_never
 import msgspec
 
 from rumbo.core import definition as d
-from rumbo.core.expression import Type, needs, parse, references
+from rumbo.core.expression import ExpressionError, Type, needs, parse, references
 from rumbo.core.interaction import folded
 
 ANY: Final = "*"
@@ -132,6 +132,8 @@ class _Drawer:
             self._expression(message.action, _Rule("messages", message.events), "string")
         for events in (*contact.listed, *contact.unlisted):
             self._test(events, "suppression list")
+        if contact.preferred is not None:
+            self._field(("traits", contact.preferred.trait), "string", _Rule("channel"))
 
     def _points(self, rule: d.Points, name: str) -> None:
         self._test(rule.events, name)
@@ -236,7 +238,10 @@ class _Drawer:
             yield self.events.setdefault(key, _Event(ANY if key == ANY else spelled.get(key, key)))
 
     def _expression(self, text: str, here: _Rule, wants: Type) -> None:
-        node = parse(text)
+        try:
+            node = parse(text)
+        except ExpressionError:  # an error of the definition, told where it stands
+            return
         for path, kind in needs(node, wants):
             self._field(path, kind, here)
         for name, args in references(node).calls:

@@ -24,6 +24,10 @@ from rumbo.topology.problem import meant
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml
 
+MOST_DEEP = 16
+"""Levels that names in `define` may stand for each other."""
+MOST_PARTS = 1_000
+"""Parts of one condition, names written out."""
 FORMS = ("message", "event", "idle", "score", "stage", "reached", "segment", "where", "all", "any", "not")
 
 
@@ -32,7 +36,11 @@ def condition(node: Yaml, where: str, words: Words) -> Condition | None:
     if isinstance(node.value, str):
         return _named(node.value, node.line, where, words)
     if not isinstance(node.value, dict):
-        words.notes.error(node.line, f"{where}: a condition is a name from `define` or a mapping, not {kind(node)}")
+        words.notes.error(
+            node.line,
+            f"{where}: a condition is a name from `define` or a mapping, not {kind(node)}",
+            "for example {event: Order Completed, within: 30d}",
+        )
         return None
     form = next((each for each in FORMS if each in node.value), None)
     match form:
@@ -56,7 +64,7 @@ def condition(node: Yaml, where: str, words: Words) -> Condition | None:
         case "not":
             inner = Fields(node, where, ("not",), words.notes).node("not")
             made = condition(inner, where, words) if inner is not None else None
-            return Not(made) if made is not None else None
+            return _weighed(Not(made), node.line, where, words) if made is not None else None
         case _:
             words.notes.error(node.line, f"{where}: this is no condition", f"it needs one of: {', '.join(FORMS)}")
             return None
@@ -70,9 +78,14 @@ def _named(name: str, line: int, where: str, words: Words) -> Condition | None:
         return None
     if name in words.building:
         chain = " -> ".join((*words.building, name))
-        words.notes.error(line, f"define: '{name}' is defined by itself ({chain})")
+        words.notes.error(line, f"define: '{name}' is defined by itself ({chain})", "take one of them apart")
         return None
     if name not in words.built:
+        if len(words.building) >= MOST_DEEP:
+            words.notes.error(
+                line, f"define: '{name}' is named more than {MOST_DEEP} levels deep", "name it where it is used"
+            )
+            return None
         words.building.append(name)
         words.built[name] = condition(words.defines[name], f"define.{name}", words)
         words.building.pop()
@@ -93,7 +106,9 @@ def _message(node: Yaml, where: str, words: Words) -> Condition | None:
         return None
     status = fields.choice("not" if negative else "is", ("sent", "delivered", "opened", "clicked"), "opened")
     if fields.has("for") and not negative:
-        words.notes.error(fields.at("for"), f"{where}: `for` goes with `not`")
+        words.notes.error(
+            fields.at("for"), f"{where}: `for` goes with `not`", "for example {message: nudge, not: opened, for: 3d}"
+        )
     words.messages.append((rule, status, fields.at("message"), where))
     return MessageIs(rule, status, negative, fields.length("for") or 0)  # type: ignore[arg-type]  # one of the four
 
@@ -149,8 +164,24 @@ def _several(node: Yaml, form: str, where: str, words: Words) -> Condition | Non
     parts = [condition(item, where, words) for item in Fields(node, where, (form,), words.notes).items(form)]
     made = tuple(part for part in parts if part is not None)
     if not parts:
-        words.notes.error(node.line, f"{where}: `{form}` is empty")
-    return (All(made) if form == "all" else AnyOf(made)) if made and len(made) == len(parts) else None
+        words.notes.error(node.line, f"{where}: `{form}` is empty", "list the conditions")
+    if not made or len(made) < len(parts):
+        return None
+    return _weighed(All(made) if form == "all" else AnyOf(made), node.line, where, words)
+
+
+def _weighed(made: All | AnyOf | Not, line: int, where: str, words: Words) -> Condition | None:
+    """Names may stand for names: what a condition comes to, all written out, must stay a thing to read."""
+    parts = made.of if isinstance(made, All | AnyOf) else (made.of,)
+    weight = 1 + sum(words.weights.get(id(part), 1) for part in parts)
+    if weight > MOST_PARTS:
+        words.notes.error(
+            line, f"{where}: written out it has {weight} parts, at most {MOST_PARTS}", "say it with fewer"
+        )
+        return None
+    words.weights[id(made)] = weight
+    words.kept.append(made)  # an id is its own only as long as it lives
+    return made
 
 
 def mentions(found: Condition | None) -> list[EventTest]:

@@ -94,7 +94,9 @@ def _inactivity(node: Yaml, fields: Fields, where: str, words: Words) -> Idling 
     if not made or len(made) < len(steps):
         return None
     if any(later.idle <= earlier.idle for earlier, later in pairwise(made)):
-        words.notes.error(node.line, f"{where}: each step must be longer than the one before")
+        words.notes.error(
+            node.line, f"{where}: each step must be longer than the one before", "list them from the shortest on"
+        )
         return None
     return Idling(made)
 
@@ -109,6 +111,8 @@ def _idle_step(node: Yaml, key: str, where: str, words: Words) -> IdleStep | Non
         words.notes.error(node.line, f"{where}: needs one of `set` and `multiply`", _EXAMPLE)
         return None
     if multiply is not None and not 0 <= multiply <= 1:
-        words.notes.error(fields.at("multiply"), f"{where}: `multiply` is a share, from 0 to 1")
+        words.notes.error(
+            fields.at("multiply"), f"{where}: `multiply` is a share, from 0 to 1", "for example multiply: 0.5"
+        )
         return None
     return IdleStep(idle, multiply, at_most) if idle is not None else None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
 
 from rumbo.core import consent as consents
-from rumbo.core.definition import Act
 from rumbo.core.instant import Duration, Instant, parse_instant
 from rumbo.core.zone import find_zone
 from rumbo.topology.fields import Fields
-from rumbo.topology.model import Topology
+from rumbo.topology.fit import matrix_names
+from rumbo.topology.flows import acts_of
 from rumbo.topology.problem import Notes, meant
 from rumbo.topology.yaml import Yaml, plain
 
@@ -71,29 +72,50 @@ class _World(msgspec.Struct, frozen=True):
     suppressed: bool = False
 
 
-def build_examples(node: Yaml, topology: Topology | None, notes: Notes) -> tuple[Example, ...]:
-    """The examples of one file; problems are noted."""
+def build_examples(node: Yaml, journeys: Iterable[Yaml] | None, notes: Notes) -> tuple[Example, ...]:
+    """The examples of one file; problems are noted. `journeys` as they are written, or None where one cannot be read."""
     fields = Fields(node, "examples", ("world", "examples"), notes)
     world = _world(fields.node("world"), _World(), notes)
-    names = _names(topology)
+    names = _names(list(journeys)) if journeys is not None else None
     return tuple(_example(item, at, world, names, notes) for at, item in enumerate(fields.items("examples")))
 
 
-def _names(topology: Topology | None) -> dict[str, list[str]] | None:
-    if topology is None:
-        return None
-    journeys = topology.journeys
-    triggers = [each.id for journey in journeys for each in journey.triggers]
-    flows = [flow for journey in journeys for flow in journey.flows]
-    triggers += [f"{flow.id}.{step.name}" for flow in flows for step in flow.steps if isinstance(step.do, Act)]
-    stages = [each.name for journey in journeys for each in journey.stages]
-    scores = [each.name for journey in journeys for each in journey.scores]
+def _names(journeys: list[Yaml]) -> dict[str, list[str]]:
+    """What examples may name, told from what is written: a mistake in a trigger does not make its name unknown."""
+    triggers = [name for journey in journeys for name in _listed(journey, "triggers")]
+    stages = [name for journey in journeys for name in _listed(journey, "stages")]
+    cells = [name for journey in journeys for name in matrix_names(_under(journey, "matrix"))]
+    flows = [_under(journey, "flows") for journey in journeys]
+    written = [item for each in flows if each is not None and isinstance(each.value, list) for item in each.value]
+    triggers += [name for item in written for name in acts_of(item)]
     return {
-        "action": triggers, "suppressed": triggers, "score": scores,
+        "action": triggers, "suppressed": triggers, "score": _keyed(journeys, "scores"),
         "stage": stages, "stuck": stages, "unstable": stages, "suggested": stages,
-        "flow": [each.id for each in flows],
-        "segment": [each.name for journey in journeys for each in journey.segments],
+        "segment": [*cells, *_keyed(journeys, "segments")],
+        "flow": [name for journey in journeys for name in _listed(journey, "flows")],
     }  # fmt: skip
+
+
+def _under(node: Yaml, key: str) -> Yaml | None:
+    return node.value.get(key) if isinstance(node.value, dict) else None
+
+
+def _keyed(journeys: list[Yaml], key: str) -> list[str]:
+    found = [_under(journey, key) for journey in journeys]
+    return [name for each in found if each is not None and isinstance(each.value, dict) for name in each.value]
+
+
+def _listed(journey: Yaml, key: str) -> Iterator[str]:
+    """The names in a list: of a text itself, of a mapping its `id`, else its only key."""
+    found = _under(journey, key)
+    for item in found.value if found is not None and isinstance(found.value, list) else ():
+        own = _under(item, "id")
+        if isinstance(item.value, str):
+            yield item.value
+        elif own is not None:
+            yield str(own.value)
+        elif isinstance(item.value, dict) and len(item.value) == 1:
+            yield from item.value
 
 
 def _world(node: Yaml | None, outer: _World, notes: Notes) -> _World:
@@ -106,7 +128,7 @@ def _world(node: Yaml | None, outer: _World, notes: Notes) -> _World:
         try:
             start = parse_instant(str(given.value))
         except ValueError as error:
-            notes.error(given.line, f"world: {error}")
+            notes.error(given.line, f"world: {error}", "with a zone or Z at its end")
     who = fields.node("customer")
     if who is None:
         return msgspec.structs.replace(outer, start=start)
@@ -163,7 +185,7 @@ def _given(node: Yaml, at: int, where: str, notes: Notes) -> Given:
     }
     for key, value in parts.items():
         if not isinstance(value, dict):
-            notes.error(fields.at(key), f"{where}: given[{at}]: `{key}` must be a mapping")
+            notes.error(fields.at(key), f"{where}: given[{at}]: `{key}` must be a mapping", "for example {total: 12.5}")
             parts[key] = {}
     return Given(
         fields.length("after", 0, zero=True) or 0, fields.needed("event", "what happens"),

@@ -58,7 +58,9 @@ class Fields:
         if found is None:
             return default
         if isinstance(found.value, bool) or not isinstance(found.value, int | float):
-            self._notes.error(found.line, f"{self.where}: `{key}` must be a number, not {kind(found)}")
+            self._notes.error(
+                found.line, f"{self.where}: `{key}` must be a number, not {kind(found)}", "write it without quotes"
+            )
             return default
         return float(found.value)
 
@@ -69,7 +71,11 @@ class Fields:
             return default
         value = found.value
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            self._notes.error(found.line, f"{self.where}: `{key}` must be a whole number from {least} to {most}")
+            self._notes.error(
+                found.line,
+                f"{self.where}: `{key}` must be a whole number from {least} to {most}",
+                "write it without quotes and without a fraction",
+            )
             return default
         return value
 
@@ -85,10 +91,14 @@ class Fields:
         try:
             length = parse_duration(str(found.value))
         except ValueError as error:
-            self._notes.error(found.line, f"{self.where}: `{key}`: {error}")
+            self._notes.error(found.line, f"{self.where}: `{key}`: {error}", "a number and a unit, and no space")
             return default
         if length == 0 and not zero:
-            self._notes.error(found.line, f"{self.where}: `{key}` must be longer than nothing")
+            self._notes.error(
+                found.line,
+                f"{self.where}: `{key}` must be longer than nothing",
+                "for example 1d; leave it out for none",
+            )
             return default
         return length
 
@@ -114,7 +124,9 @@ class Fields:
             if isinstance(item.value, str):
                 found.append(item.value)
             else:
-                self._notes.error(item.line, f"{self.where}: `{key}` must be text, not {kind(item)}")
+                self._notes.error(
+                    item.line, f"{self.where}: `{key}` must be text, not {kind(item)}", "put it in quotes"
+                )
         return tuple(found)
 
     def mapping(self, key: str) -> dict[str, Yaml]:
@@ -123,7 +135,11 @@ class Fields:
         if found is None or found.value is None:
             return {}
         if not isinstance(found.value, dict):
-            self._notes.error(found.line, f"{self.where}: `{key}` must be a mapping of names, not {kind(found)}")
+            self._notes.error(
+                found.line,
+                f"{self.where}: `{key}` must be a mapping of names, not {kind(found)}",
+                "write name: value, one a line",
+            )
             return {}
         return found.value
 

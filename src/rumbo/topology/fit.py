@@ -101,7 +101,9 @@ def _reset(node: Yaml, where: str, groups: Container[str], words: Words) -> Rese
         )
         return None
     if group is not None and group not in groups:
-        words.notes.error(fields.at("group"), f"{where}: group '{group}' is not defined")
+        words.notes.error(
+            fields.at("group"), f"{where}: group '{group}' is not defined", "add it under `groups` of the score"
+        )
     events = event_fields(fields, where, words) if fields.has("event") else None
     guard = condition(when, f"{where}.when", words) if when is not None else None
     return Reset(events, guard, multiply if multiply is not None else 1.0, at_most, group)

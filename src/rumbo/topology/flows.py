@@ -30,6 +30,7 @@ from rumbo.core.zone import find_zone
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields, kind
 from rumbo.topology.limits import time_of_day
+from rumbo.topology.problem import Notes
 from rumbo.topology.triggers import FORMS, Policy, action_of, called_by, policy_of
 from rumbo.topology.words import Words
 from rumbo.topology.yaml import Yaml, plain
@@ -157,6 +158,19 @@ def _names(nodes: list[Yaml], where: str, words: Words) -> list[str]:
     return names
 
 
+def acts_of(flow: Yaml) -> list[str]:
+    """`flow.step` of each action of a flow as it is written, whatever else is wrong with it."""
+    own, steps = (flow.value.get(key) if isinstance(flow.value, dict) else None for key in ("id", "steps"))
+    if own is None or steps is None or not isinstance(steps.value, list):
+        return []
+    names = _names(steps.value, "", Words(Notes("")))
+    return [
+        f"{own.value}.{name}"
+        for node, name in zip(steps.value, names, strict=True)
+        if isinstance(node.value, dict) and "action" in node.value
+    ]
+
+
 def _step(node: Yaml, names: list[str], where: str, policies: dict[str, Policy], words: Words) -> Any:
     if node.value == "exit":
         return Leave()
@@ -171,7 +185,7 @@ def _step(node: Yaml, names: list[str], where: str, policies: dict[str, Policy],
     for key in fields.besides(
         ("id", form, *({"action": ("policy", "cooldown", "mode"), "branch": ("otherwise",)}.get(form, ())))
     ):
-        words.notes.error(fields.at(key), f"{where}: `{key}` has no meaning for `{form}`")
+        words.notes.error(fields.at(key), f"{where}: `{key}` has no meaning for `{form}`", "take it away")
     inner = fields.node(form) or Yaml({}, node.line)
     match form:
         case "wait":
@@ -283,7 +297,11 @@ def _set(node: Yaml, where: str, words: Words) -> SetTrait:
         words.notes.error(node.line, f"{where}.set: `to` is missing", "a value, or an expression in text")
         return SetTrait(trait, "''")
     if not isinstance(to.value, str | int | float):
-        words.notes.error(to.line, f"{where}.set: `to` is an expression, a number or true or false, not {kind(to)}")
+        words.notes.error(
+            to.line,
+            f"{where}.set: `to` is an expression, a number or true or false, not {kind(to)}",
+            "for example to: vip, or in quotes an expression",
+        )
         return SetTrait(trait, "''")
     text = str(plain(to)).lower() if isinstance(to.value, bool) else str(plain(to))
     return SetTrait(trait, words.expression(text, fields.at("to"), f"{where}.set", wants="dyn"))

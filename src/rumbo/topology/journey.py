@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 
 from rumbo.core.definition import Act, Contact, Journey
 from rumbo.topology.authority import authority, flaps
@@ -11,6 +10,7 @@ from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
 from rumbo.topology.fit import matrix, matrix_names
 from rumbo.topology.flows import flow
+from rumbo.topology.lint import lint
 from rumbo.topology.problem import Notes
 from rumbo.topology.scores import bands_of, score
 from rumbo.topology.segments import segments
@@ -58,13 +58,13 @@ def build_journey(node: Yaml, notes: Notes, contact: Contact) -> Journey:
     flows = tuple(filter(None, (flow(item, at, policies, words) for at, item in enumerate(fields.items("flows")))))
     _unique([each.id for each in flows], fields, notes, "flows")
     _unique([each.id for each in triggers], fields, notes)
-    _near_names(words, notes)
     made = Journey(
         name, version, made_scores, made_stages, triggers, fields.flag("allow_skip", default=True),
         segments=(*matrix(fields.node("matrix"), words), *segments(fields, words)), unstable=flaps(fields.node("unstable"), words),
         authority=authority(fields.node("authority"), words), flows=flows,
     )  # fmt: skip
     _messages(words, made)
+    lint(made, node, words)
     return made
 
 
@@ -97,13 +97,3 @@ def _messages(words: Words, made: Journey) -> None:
             words.notes.unknown(line, f"{where}: message", rule, rules)
         if status != "sent" and status not in known:
             words.notes.error(line, f"{where}: nothing says that a message is {status}", f"add contact.messages.{status} to the topology")  # fmt: skip
-
-
-def _near_names(words: Words, notes: Notes) -> None:
-    """Events whose names are nearly the same are probably meant to be."""
-    known = list(words.events)
-    for at, name in enumerate(known):
-        near = get_close_matches(name, known[:at], 1, 0.92)
-        if near:
-            written, line = words.events[name]
-            notes.warn(line, f"event '{written}' is nearly '{words.events[near[0]][0]}'", "is it the same event?")

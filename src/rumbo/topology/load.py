@@ -7,10 +7,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rumbo.core.definition import Contact, Journey
+from rumbo.core.tracking import TrackingPlan, tracking_plan
 from rumbo.errors import DefinitionError
 from rumbo.intake import FlatMap, SourceFormat
 from rumbo.output import OutputTopics
 from rumbo.topology.contact import contact
+from rumbo.topology.declared import declared_plan, undeclared
 from rumbo.topology.examples import Example, build_examples
 from rumbo.topology.fields import Fields
 from rumbo.topology.journey import build_journey
@@ -34,6 +36,7 @@ _KEYS = (
     "dlq",
     "duplicates",
     "contact",
+    "plan",
     "journal",
 )
 _SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
@@ -49,6 +52,8 @@ class Loaded:
         self.folder = folder
         self.problems: list[Problem] = []
         self.texts: dict[str, str] = {}
+        self._files: list[tuple[Notes, Yaml]] = []
+        self._journeys: list[Yaml | None] = []
         self.topology = self._topology()
         self.examples = self._examples()
         self.problems.sort()
@@ -68,7 +73,7 @@ class Loaded:
                 notes.error(1, "there is no such file", f"a topology is a folder with {FILE}; try `rumbo init`")
             return None, notes
         except (OSError, UnicodeDecodeError) as error:
-            notes.error(1, f"cannot be read: {error}")
+            notes.error(1, f"cannot be read: {error}", "it must be a UTF-8 text that this user may read")
             return None, notes
         self.texts[name] = text
         return read_yaml(text, notes), notes
@@ -86,15 +91,34 @@ class Loaded:
         journeys = tuple(filter(None, (self._journey(file, terms) for file in files)))
         made = self._made(fields, journeys, terms, notes)
         for name in {each.id for each in journeys if [other.id for other in journeys].count(each.id) > 1}:
-            notes.error(fields.at("journeys"), f"two journeys are called '{name}'")
+            notes.error(
+                fields.at("journeys"), f"two journeys are called '{name}'", "ids must differ: decisions hang on them"
+            )
         self.problems += notes.problems
+        self._files.append((Notes(notes.file), node))
+        self._plan(fields, tracking_plan(journeys, terms))
         return made if not self.errors else None
 
     def _journey(self, file: str, terms: Contact) -> Journey | None:
         node, notes = self._read(file)
         made = build_journey(node, notes, terms) if node is not None else None
         self.problems += notes.problems
+        self._journeys.append(node)
+        if node is not None:
+            self._files.append((Notes(notes.file), node))
         return made
+
+    def _plan(self, fields: Fields, need: TrackingPlan) -> None:
+        """Hold what is needed against the declared tracking plan, where there is one."""
+        file = fields.text("plan")
+        if file is None:
+            return
+        node, notes = self._read(file)
+        plan = declared_plan(node, notes) if node is not None else None
+        self.problems += notes.problems
+        if plan is not None:
+            undeclared(need, plan, self._files)
+            self.problems += [problem for notes, _ in self._files for problem in notes.problems]
 
     def _made(self, fields: Fields, journeys: tuple[Journey, ...], terms: Contact, notes: Notes) -> Topology | None:
         name = fields.needed("topology", "give the topology a name")
@@ -128,9 +152,14 @@ class Loaded:
             texts=self.texts,
         )  # fmt: skip
 
+    def _written(self) -> list[Yaml] | None:
+        """The journeys as they are written; None where there is none that can be read."""
+        found = [node for node in self._journeys if node is not None]
+        return found if found and len(found) == len(self._journeys) else None
+
     def _examples(self) -> tuple[Example, ...]:
         node, notes = self._read(EXAMPLES, needed=False)
-        made = build_examples(node, self.topology, notes) if node is not None else ()
+        made = build_examples(node, self._written(), notes) if node is not None else ()
         self.problems += notes.problems
         return made
 
@@ -192,7 +221,11 @@ def _outputs(fields: Fields, notes: Notes) -> OutputTopics:
     named = {key: inner.text(key) for key in _OUTPUTS if inner.has(key)}
     for key, topic in named.items():
         if topic is not None and not _TOPIC.fullmatch(topic):
-            notes.error(inner.at(key), f"outputs: '{topic}' is not a topic's name")
+            notes.error(
+                inner.at(key),
+                f"outputs: '{topic}' is not a topic's name",
+                "letters, digits, `.`, `_` and `-`, at most 249",
+            )
     return OutputTopics(**{key: topic for key, topic in named.items() if topic is not None})
 
 
@@ -203,6 +236,6 @@ def _dlq(fields: Fields, notes: Notes) -> tuple[str, float]:
     inner = Fields(node, "dlq", ("payload", "limit"), notes)
     limit = inner.number("limit", 0.2)
     if limit is None or not 0 < limit <= 1:
-        notes.error(inner.at("limit"), "dlq: `limit` is a share, above 0 and at most 1")
+        notes.error(inner.at("limit"), "dlq: `limit` is a share, above 0 and at most 1", "for example limit: 0.2")
         limit = 0.2
     return inner.choice("payload", ("keep", "drop"), "keep"), limit

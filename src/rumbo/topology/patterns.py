@@ -69,7 +69,11 @@ def _step(node: Yaml, at: int, where: str, words: Words) -> SequenceStep | None:
     fields = Fields(node, where, (forms[0], "not"), words.notes)
     events, unless = fields.node(forms[0]), fields.node("not")
     if events is None or events.value is None:
-        words.notes.error(node.line, f"{where}: `{forms[0]}` needs an event, not nothing")
+        words.notes.error(
+            node.line,
+            f"{where}: `{forms[0]}` needs an event, not nothing",
+            "for example {followed_by: Order Completed}",
+        )
         return None
     strict = forms[0] == "next"
     if strict and unless is not None:

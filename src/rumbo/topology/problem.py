@@ -51,4 +51,4 @@ def meant(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, among, 1, 0.6)
     if near:
         return f"did you mean '{near[0]}'?"
-    return f"known: {', '.join(among[:12])}" if among else ""
+    return f"known: {', '.join(among[:12])}" if among else "define it first"

@@ -54,7 +54,7 @@ def _band(name: str, node: Yaml, where: str, words: Words) -> Band:
     fields = Fields(node, where, ("enter", "leave"), words.notes)
     enter = fields.number("enter")
     if enter is None:
-        words.notes.error(node.line, f"{where}: `enter` is missing")
+        words.notes.error(node.line, f"{where}: `enter` is missing", "for example {enter: 60, leave: 45}")
         enter = 0.0
     leave = fields.number("leave", enter) or 0.0
     if leave > enter:
@@ -79,7 +79,11 @@ def score(name: str, node: Yaml, bands: tuple[Band, ...], words: Words) -> Score
     ]
     traits = trait_rules(fields, where, words)
     if not rules and not traits:
-        words.notes.error(node.line, f"{where}: no `points` and no `traits`, so it would always be 0")
+        words.notes.error(
+            node.line,
+            f"{where}: no `points` and no `traits`, so it would always be 0",
+            "for example points: [{event: Page Viewed, points: 1}]",
+        )
     if rules and traits:
         words.notes.error(
             fields.at("traits"),

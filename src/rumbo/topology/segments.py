@@ -18,6 +18,10 @@ def segments(fields: Fields, words: Words) -> tuple[Segment, ...]:
         names = tuple(order.static_order())
     except CycleError as error:
         chain = " -> ".join(error.args[1])
-        words.notes.error(fields.at("segments"), f"segments: they name each other in a circle ({chain})")
+        words.notes.error(
+            fields.at("segments"),
+            f"segments: they name each other in a circle ({chain})",
+            "take the condition that they share into `define`",
+        )
         return ()
     return tuple(Segment(name, made) for name in names if (made := built[name]) is not None)

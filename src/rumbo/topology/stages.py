@@ -31,7 +31,9 @@ def stage_entries(nodes: list[Yaml], words: Words) -> list[tuple[str, Yaml]]:
     seen: dict[str, int] = {}
     for name, body in found:
         if name in seen:
-            words.notes.error(body.line, f"stages: '{name}' stands twice (first on line {seen[name]})")
+            words.notes.error(
+                body.line, f"stages: '{name}' stands twice (first on line {seen[name]})", "keep one of them"
+            )
         seen.setdefault(name, body.line)
     return found
 
@@ -45,12 +47,18 @@ def stage(name: str, node: Yaml, first: str, words: Words) -> Stage:
     if when is None and name != first:
         words.notes.error(node.line, f"{where}: no way in: `when` is missing", "only the first stage needs none")
     if when is not None and name == first and not side:
-        words.notes.error(node.line, f"{where}: the first stage is where everyone begins, `when` has no meaning there")
+        words.notes.error(
+            node.line,
+            f"{where}: the first stage is where everyone begins, `when` has no meaning there",
+            "take `when` away, or put another stage first",
+        )
     if not side and fields.has("from"):
         words.notes.error(fields.at("from"), f"{where}: `from` is for side stages", "add `side: true`")
     if until is not None and name == first:
         words.notes.error(
-            fields.at("until"), f"{where}: nothing comes before the first stage, so `until` leads nowhere"
+            fields.at("until"),
+            f"{where}: nothing comes before the first stage, so `until` leads nowhere",
+            "take it away, or put another stage first",
         )
     if side and until is None:
         words.notes.warn(node.line, f"{where}: nobody ever comes back", "add `until`, if they should")
@@ -93,7 +101,9 @@ def _back(node: Yaml, name: str, dwell: Duration, words: Words) -> Back | None:
     elif target and words.stage_names.index(target) >= words.stage_names.index(name):
         words.notes.error(fields.at("stage"), f"{where}: '{target}' is not before '{name}'", "name an earlier stage")
     if when is None:
-        words.notes.error(node.line, f"{where}: `when` is missing")
+        words.notes.error(
+            node.line, f"{where}: `when` is missing", "for example when: {idle: Order Completed, for: 30d}"
+        )
         return None
     made = condition(when, where, words)
     cooldown, dwells = fields.length("cooldown", DAY, zero=True), fields.length("min_dwell", dwell, zero=True)

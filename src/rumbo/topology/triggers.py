@@ -211,5 +211,5 @@ def _choice(node: Yaml, where: str, words: Words) -> Choice:
     otherwise = fields.node("otherwise")
     cases = {name: plain(value) for name, value in fields.mapping("cases").items()}
     if not cases:
-        words.notes.error(node.line, f"{where}: `cases` is missing")
+        words.notes.error(node.line, f"{where}: `cases` is missing", "for example cases: {A: image_a}")
     return Choice(by, cases, plain(otherwise) if otherwise is not None else None)

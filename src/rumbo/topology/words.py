@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rumbo.core.definition import Condition, Contact, EventTest, Stage
-from rumbo.core.expression import Environment, ExpressionError, Signature, Type, parse, problems
+from rumbo.core.expression import Environment, ExpressionError, Signature, Type, parse, problems, verdict
 from rumbo.core.interaction import folded
 from rumbo.topology.fields import Fields
 from rumbo.topology.problem import Notes
@@ -25,6 +27,9 @@ TRAITS_ENVIRONMENT = Environment({"traits": "dyn"}, {})
 """What an expression on the customer's traits alone may name."""
 
 
+_TRY: Final = "try it: rumbo eval 'EXPRESSION' --event JSON"
+
+
 class Words:
     """The author's own names, and the notes that problems go to."""
 
@@ -40,6 +45,9 @@ class Words:
         self.messages: list[tuple[str, str, int, str]] = []
         """Rules whose messages conditions ask about: name, status, line, where."""
         self.building: list[str] = []
+        self.weights: dict[int, int] = {}
+        """How many parts a condition has, by its identity; `kept` keeps it alive."""
+        self.kept: list[Condition] = []
         self.events: dict[str, tuple[str, int]] = {}
         """Folded event name -> as it was written first, and where."""
 
@@ -63,13 +71,26 @@ class Words:
         try:
             node = parse(text)
         except ExpressionError as error:
-            self.notes.error(line, f"{where}: `{_short(text)}`: {error.message}", error.hint)
+            self.notes.error(line, f"{where}: `{_short(text)}`: {error.message}", error.hint or _TRY)
             return text
-        for problem in problems(
-            node, TRAITS_ENVIRONMENT if traits_only else self._environment(event_only=event_only), wants=wants
-        ):
-            self.notes.error(line, f"{where}: {problem.message}", problem.hint)
+        env = TRAITS_ENVIRONMENT if traits_only else self._environment(event_only=event_only)
+        found = problems(node, env, wants=wants)
+        for problem in found:
+            self.notes.error(line, f"{where}: {problem.message}", problem.hint or _TRY)
+        if wants == "bool" and not found:
+            self._decided(text, line, where, found=verdict(node))
         return text
+
+    def _decided(self, text: str, line: int, where: str, *, found: bool | None) -> None:
+        """An expression that is decided before anything happens is probably not meant."""
+        if found is True:
+            self.notes.warn(line, f"{where}: `{_short(text)}` always holds", "leave it out, or compare a field")
+        elif found is False:
+            self.notes.warn(
+                line,
+                f"{where}: `{_short(text)}` can never hold",
+                "two parts of it contradict each other, or a constant decides it",
+            )
 
     def _environment(self, *, event_only: bool) -> Environment:
         if event_only:
@@ -98,7 +119,9 @@ def event_test(node: Yaml, where: str, words: Words, known: tuple[str, ...] = ()
     if isinstance(node.value, list):
         names = tuple(item.value for item in node.value if isinstance(item.value, str))
         if len(names) != len(node.value) or not names:
-            words.notes.error(node.line, f"{where}: a list of event names is needed")
+            words.notes.error(
+                node.line, f"{where}: a list of event names is needed", "for example [Page Viewed, Screen Viewed]"
+            )
         return EventTest(words.event_names(names, node.line), None, " or ".join(names))
     fields = Fields(node, where, ("event", "where", *known), words.notes)
     return event_fields(fields, where, words)

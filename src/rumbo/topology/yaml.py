@@ -22,9 +22,11 @@ from ruamel.yaml.events import (
 
 from rumbo.topology.problem import Notes
 
-MAX_BYTES: Final = 1_048_576
+MAX_BYTES: Final = 524_288
 MAX_DEPTH: Final = 32
-MAX_VALUES: Final = 50_000
+MAX_VALUES: Final = 30_000
+MAX_REFUSED: Final = 50
+"""Problems of one file's form that are told; a file with more is not a slip of the pen."""
 
 
 class Yaml(msgspec.Struct):
@@ -44,11 +46,11 @@ class _RefusedError(Exception):
 
 def read_yaml(text: str, notes: Notes) -> Yaml | None:
     """The file's one document; None with a problem noted when it cannot be read."""
-    if len(text.encode()) > MAX_BYTES:
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         notes.error(1, f"the file has more than {MAX_BYTES} bytes", "split the journey")
         return None
     try:
-        return _Builder().read(text)
+        return _Builder(notes).read(text)
     except _RefusedError as error:
         notes.error(error.line, error.message, error.hint)
     except YAMLError as error:
@@ -63,10 +65,11 @@ def read_yaml(text: str, notes: Notes) -> Yaml | None:
 class _Builder:
     """Builds values from parser events, without recursion."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
         self._stack: list[tuple[Yaml, str | None]] = []
         self._root: Yaml | None = None
-        self._count = self._documents = 0
+        self._count = self._documents = self._refused = 0
 
     def read(self, text: str) -> Yaml:
         yaml = YAML(typ="safe", pure=True)
@@ -77,9 +80,9 @@ class _Builder:
     def _take(self, event: Any) -> None:
         line = event.start_mark.line + 1
         if isinstance(event, AliasEvent):
-            raise _RefusedError(
-                line, f"alias `*{event.anchor}` is not allowed", "write the value out, or name it in `define`"
-            )
+            self._refuse(line, f"alias `*{event.anchor}` is not allowed", "write the value out, or name it in `define`")
+            self._place(Yaml(None, line))
+            return
         if isinstance(event, DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
@@ -93,9 +96,16 @@ class _Builder:
             self._plain(event, line)
             self._scalar(event, line)
 
+    def _refuse(self, line: int, message: str, hint: str) -> None:
+        """Note what cannot be, and read on: the rest of the file has its own problems."""
+        self._refused += 1
+        if self._refused > MAX_REFUSED:
+            raise _RefusedError(line, f"more than {MAX_REFUSED} such problems", "begin with the first ones")
+        self._notes.error(line, message, hint)
+
     def _plain(self, event: Any, line: int) -> None:
         if event.tag is not None and str(event.tag) not in {"!", "tag:yaml.org,2002:str"}:
-            raise _RefusedError(line, f"tag `{event.tag}` is not allowed", "write a plain value")
+            self._refuse(line, f"tag `{event.tag}` is not allowed", "write a plain value")
         self._count += 1
         if self._count > MAX_VALUES:
             raise _RefusedError(line, f"more than {MAX_VALUES} values", "split the journey")
@@ -116,9 +126,7 @@ class _Builder:
 
     def _key(self, parent: Yaml, name: str, line: int) -> None:
         if name in parent.value:
-            raise _RefusedError(
-                line, f"key `{name}` stands twice (first on line {parent.keys[name]})", "keep one of them"
-            )
+            self._refuse(line, f"key `{name}` stands twice (first on line {parent.keys[name]})", "keep one of them")
         parent.value[name] = Yaml(None, line)
         parent.keys[name] = line
         self._stack[-1] = (parent, name)
@@ -132,7 +140,7 @@ class _Builder:
             parent.value.append(value)
             return
         if key is None:
-            raise _RefusedError(value.line, "a key must be plain text")
+            raise _RefusedError(value.line, "a key must be plain text", "write name: value")
         parent.value[key] = value
         self._stack[-1] = (parent, None)
 

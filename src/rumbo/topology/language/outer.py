@@ -1,0 +1,257 @@
+"""What stands around a journey, described: topology.yaml, examples.yaml, a declared tracking plan."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rumbo.topology.language.kinds import (
+    CAP,
+    EVENT,
+    Anything,
+    Choice,
+    Either,
+    Expression,
+    Field,
+    Flag,
+    Length,
+    Many,
+    Named,
+    Nothing,
+    Number,
+    Of,
+    Shape,
+    Text,
+    Whole,
+)
+
+_TOPIC: Final = Text("name of a topic", r"^[a-zA-Z0-9._-]{1,249}$")
+_STATUS: Final = Choice(("granted", "denied", "withdrawn", "unknown"))
+
+TOPOLOGY: Final = Shape(
+    "topology", "topology.yaml", "What runs: raw topics, journeys, outputs.",
+    (
+        Field("topology", Text("name", r"^[a-z0-9][a-z0-9-]{0,62}$"), "name; also the consumer group and the prefix of the changelog", "topology: saas", needed=True),
+        Field("sources", Many(Either((_TOPIC, Of("source")))), "raw topics", "sources: [{topic: web}]", needed=True),
+        Field("journeys", Many(Text("file")), "files with a journey each", "journeys: [journey.yaml]", needed=True),
+        Field("start", Choice(("earliest", "latest")), "where a first start begins", "start: latest", "earliest"),
+        Field("clock", Choice(("live", "log")), "`live`: the wall pushes the clock when every source is caught up; `log`: only events and clock records do", "clock: log", "live"),
+        Field("late", Choice(("process",)), "late events count in their order of arrival, read at the customer's clock", "late: process", "process"),
+        Field("zone", Text("time zone"), "time zone of customers whose traits `zone` and `timezone` name none", "zone: Europe/Madrid", "UTC"),
+        Field("keys", Choice(("count", "strict")), "record keys that are not the customer's where they should be: count them, or stop", "keys: strict", "count"),
+        Field("outputs", Of("outputs"), "names of the output topics", "outputs: {actions: my.actions.v1}", "rumbo.*.v1"),
+        Field("output_mode", Choice(("structured", "binary", "plain")), "CloudEvents (structured or binary), or the data alone", "output_mode: binary", "structured"),
+        Field("dlq", Of("dlq"), "what is kept of rejected records, and when a worker stops", "dlq: {payload: drop}", "keep, 0.2"),
+        Field("duplicates", Whole(1, 4096), "how many event ids a customer's profile remembers", "duplicates: 128", "64"),
+        Field("contact", Of("contact"), "what a customer may be asked, whatever the journey", "contact: {purposes: {sales: service}}"),
+        Field("plan", Text("file"), "declared tracking plan, which `rumbo check` holds the journeys against", "plan: plan.yaml"),
+        Field("journal", Whole(0, 1000), "interactions of each customer kept for the customer view: so many on which something was decided, and so many others", "journal: 50", "0"),
+    ),
+    "topology: saas\nsources:\n  - {topic: product-events, lateness: 10m}\njourneys: [journey.yaml]\nzone: Europe/Madrid\n",
+)  # fmt: skip
+
+OUTER: Final = (
+    TOPOLOGY,
+    Shape(
+        "source", "A source", "A raw topic, and how its records are read.",
+        (
+            Field("topic", _TOPIC, "the topic", "topic: web", needed=True),
+            Field("format", Choice(("auto", "segment", "cloudevents", "flat")), "format of the records; `auto` tells them apart one by one", "format: flat", "auto"),
+            Field("key", Choice(("customer", "any")), "what the record key is: the customer, or something else (then records are re-keyed)", "key: any", "customer"),
+            Field("lateness", Length(), "how late an event may come; `0s` for a source in order", "lateness: 1h", "10m"),
+            Field("map", Of("map"), "where a flat object keeps what is needed; needed with `format: flat`", "map: {identity: user.id, event: action}"),
+            Field("max_bytes", Whole(64, 1_000_000), "longer records are rejected", "max_bytes: 65536", "32768"),
+            Field("max_age", Length(), "older events are rejected", "max_age: 90d", "however old"),
+        ),
+        "topic: product-events\nkey: any\nlateness: 1h\n",
+    ),
+    Shape(
+        "map", "A flat map", "Dotted paths into a flat JSON object.",
+        (
+            Field("identity", Text("path"), "the customer's id", "identity: user.id", needed=True),
+            Field("event", Text("path"), "the event's name", "event: action", needed=True),
+            Field("time", Text("path"), "when it happened", "time: ts", "the record's time"),
+            Field("id", Text("path"), "the event's own id", "id: id", "made of topic, partition and offset"),
+            Field("account", Text("path"), "the company or household", "account: org.id"),
+            Field("properties", Text("path"), "the object with the event's properties", "properties: data", "the whole object"),
+        ),
+        "identity: user.id\nevent: action\ntime: ts\n",
+    ),
+    Shape(
+        "outputs", "Outputs", "Names of the topics that are written, and of the two that Rumbo reads itself.",
+        tuple(
+            Field(name, _TOPIC, meaning, f"{name}: my.{name}.v1", f"rumbo.{name}.v1")
+            for name, meaning in (
+                ("transitions", "stages and segments entered and left"), ("scores", "scores on a change of band"), ("actions", "actions asked for"),
+                ("suppressed", "actions held back, with the gate"), ("corrections", "retractions"), ("progress", "one record a transaction"),
+                ("control", "clock records, authority, consent, frozen figures"), ("events", "re-keyed interactions"),
+            )
+        ),
+        "actions: shop.actions.v1\n",
+    ),
+    Shape(
+        "dlq", "Dead letters", "Where rejected records go is `<topic>.dlq`.",
+        (
+            Field("payload", Choice(("keep", "drop")), "the raw bytes, or coordinates and reason only", "payload: drop", "keep"),
+            Field("limit", Number(0, 1), "the share of rejects among the last 1,000 records that stops a worker", "limit: 0.5", "0.2"),
+        ),
+        "payload: drop\nlimit: 0.1\n",
+    ),
+    Shape(
+        "contact", "Contact", "What a customer may be asked, said once for all journeys.",
+        (
+            Field("purposes", Named(Choice(("marketing", "service", "transactional")), "purpose"), "the purposes of actions and their sort; once any is declared, each action must have one", "purposes: {education: marketing}"),
+            Field("consent", Many(Of("consent")), "interactions that say a consent", "consent: {event: Consent Changed, status: event.properties.status}"),
+            Field("suppress", Of("suppress"), "interactions that put the customer on the suppression list, and take them off", "suppress: {add: [Hard Bounced]}"),
+            Field("channel", Of("preferred"), "what `channel: preferred` of an action means", "channel: {otherwise: email, among: [email]}"),
+            Field("caps", Many(Of("contact_cap")), "frequency caps for every action of a kind, purpose or channel", "caps: [{count: 3, within: 7d}]"),
+            Field("hold_out", Of("hold_out"), "a share of customers who get no marketing at all", "hold_out: {share: 0.1}"),
+            Field("messages", Of("messages"), "interactions that say what became of a message", "messages: {opened: {event: Email Opened, action: event.properties.action_id}}"),
+        ),
+        "purposes: {education: marketing, sales: service, receipt: transactional}\nconsent: {event: Consent Changed, status: event.properties.status, purpose: event.properties.purpose}\nsuppress: {add: [Hard Bounced], remove: [Restored]}\n",
+    ),
+    Shape(
+        "consent", "A consent", "An interaction that says a consent; each part is an expression over it.",
+        (
+            Field("event", Many(Text("name of an event")), "the interaction", "event: Consent Changed", needed=True),
+            Field("where", Expression(), "only those on which it holds", "where: \"event.properties.topic == 'mail'\""),
+            Field("status", Either((_STATUS, Expression("one of the words"))), "what is said", "status: granted", needed=True),
+            Field("purpose", Expression("a purpose"), "the purpose it is said of", "purpose: event.properties.purpose", "every purpose"),
+            Field("channel", Expression("a channel"), "the channel it is said of", "channel: \"'email'\"", "every channel"),
+            Field("source", Expression("text"), "where it was said", "source: event.properties.form"),
+            Field("proof", Expression("text"), "what proves it", "proof: event.id"),
+            Field("expires", Expression("an instant"), "until when it counts", "expires: event.properties.until", "without end"),
+        ),
+        "event: Consent Changed\nstatus: event.properties.status\npurpose: event.properties.purpose\n",
+    ),
+    Shape(
+        "contact_cap", "A cap for all journeys", "At most so many actions with this kind, purpose and channel.",
+        (
+            *CAP,
+            Field("kind", Text("kind"), "only actions of this kind", "kind: message", "all"),
+            Field("purpose", Text("purpose"), "only actions for this purpose", "purpose: education", "all"),
+            Field("channel", Text("channel"), "only actions by this channel", "channel: email", "all"),
+        ),
+        "count: 3\nwithin: 7d\nchannel: email\n",
+        one_of=("within", "per"),
+    ),
+    Shape(
+        "messages", "What became of messages", "Interactions that say of a message that it was delivered, opened or clicked.",
+        (
+            *(
+                Field(name, Many(Of("message_rule")), f"those that say {name}", f"{name}: {{event: Email {name.capitalize()}, action: event.properties.action_id}}")
+                for name in ("delivered", "opened", "clicked")
+            ),
+            Field("kinds", Many(Text("kind")), "the kinds of action that are messages", "kinds: [message, push]", "message"),
+        ),
+        "opened: {event: Email Opened, action: event.properties.action_id}\n",
+    ),
+    Shape(
+        "message_rule", "A status of a message", "An interaction, and the id of the action that it speaks of.",
+        (
+            Field("event", Many(Text("name of an event")), "the interaction", "event: Email Opened", needed=True),
+            Field("where", Expression(), "only those on which it holds", 'where: "event.properties.bot != true"'),
+            Field("action", Expression("the id of an action"), "the id that the action was asked for with", "action: event.properties.action_id", needed=True),
+        ),
+        "event: Email Opened\naction: event.properties.action_id\n",
+    ),
+    Shape(
+        "suppress", "The suppression list", "Customers who are asked for nothing, whatever the purpose.",
+        (
+            Field("add", Many(EVENT), "interactions that put the customer on it", "add: [Hard Bounced, Spam Complaint]", needed=True),
+            Field("remove", Many(EVENT), "interactions that take the customer off it", "remove: Restored"),
+        ),
+        "add: [Hard Bounced, Spam Complaint]\nremove: Restored\n",
+    ),
+    Shape(
+        "preferred", "The preferred channel", "What `channel: preferred` of an action becomes.",
+        (
+            Field("trait", Text("name of a trait"), "the customer's trait that names a channel", "trait: channel", "preferred_channel"),
+            Field("otherwise", Text("channel"), "the channel of customers who name none", "otherwise: email", needed=True),
+            Field("among", Many(Text("channel")), "the channels there are", "among: [email, push]", needed=True),
+        ),
+        "trait: preferred_channel\notherwise: email\namong: [email, push]\n",
+    ),
+    Shape(
+        "examples", "examples.yaml", "What the author promises; `rumbo test` runs it on a virtual clock.",
+        (
+            Field("world", Of("world"), "what is so in every example", "world: {start: 2026-01-01T12:00:00Z}"),
+            Field("examples", Many(Of("example")), "the promises", "examples: [{name: nothing comes of nothing, given: [], then: []}]"),
+        ),
+        "world: {start: 2026-01-01T12:00:00Z}\nexamples:\n  - name: a new account is welcomed\n    given: [{event: Account Created}]\n    then: [{action: welcome}]\n",
+    ),
+    Shape(
+        "world", "A world", "When it begins, and who lives in it.",
+        (
+            Field("start", Text("instant"), "the instant that offsets count from", "start: 2026-01-01T12:00:00+01:00", "2026-01-01T00:00:00Z"),
+            Field("customer", Of("customer"), "the one customer", "customer: {zone: Europe/Madrid}"),
+        ),
+        "start: 2026-01-01T12:00:00+01:00\ncustomer: {traits: {plan: pro}, zone: Europe/Madrid}\n",
+    ),
+    Shape(
+        "customer", "A customer", "Who the example is about.",
+        (
+            Field("id", Text("id"), "the customer's id", "id: u_42", "example"),
+            Field("traits", Named(Anything(), "trait"), "traits said before the world begins", "traits: {plan: pro}"),
+            Field("zone", Text("time zone"), "the trait `zone`", "zone: Europe/Madrid"),
+            Field("consent", Named(_STATUS, "purpose"), "consents said before the world begins", "consent: {education: granted}"),
+            Field("suppressed", Flag(), "whether the customer is on the suppression list", "suppressed: true", "false"),
+        ),
+        "traits: {plan: pro}\nconsent: {education: granted}\n",
+    ),
+    Shape(
+        "example", "An example", "What happens, and what must come of it: complete for actions and suppressions; of the other kinds only those are compared that the example names one of.",
+        (
+            Field("name", Text("sentence"), "what it promises", "name: tried on day 13, no nudge", needed=True),
+            Field("world", Of("world"), "what is otherwise here", "world: {customer: {traits: {plan: free}}}"),
+            Field("given", Many(Of("given")), "what happens", "given: [{event: Account Created}]"),
+            Field("then", Many(Of("then")), "what must come of it; `[]` for nothing", "then: [{after: 14d, action: nudge}]", needed=True),
+            Field("until", Length(), "how long the world goes on", "until: 30d", "the last offset"),
+        ),
+        "name: tried on day 13, no nudge\ngiven: [{event: Account Created}, {after: 13d, event: Report Exported}]\nuntil: 30d\nthen: []\n",
+    ),
+    Shape(
+        "given", "Something that happens", "One interaction of the customer.",
+        (
+            Field("after", Length(), "offset from the world's start", "after: 13d", "0s"),
+            Field("event", Text("name of an event"), "its name", "event: Report Exported", needed=True),
+            Field("properties", Named(Anything(), "field"), "what it says of itself", "properties: {total: 12.5}"),
+            Field("context", Named(Anything(), "field"), "where it happened", "context: {campaign: {name: A}}"),
+            Field("traits", Named(Anything(), "trait"), "what it says of the customer", "traits: {plan: pro}"),
+            Field("id", Text("id"), "its id; the same twice is a repeat", "id: e1", "one of its own"),
+            Field("account", Text("id"), "the account", "account: acme"),
+        ),
+        "after: 1d\nevent: Order Completed\nproperties: {total: 12.5}\n",
+    ),
+    Shape(
+        "then", "Something that comes of it", "One decision.",
+        (
+            Field("after", Length(), "offset from the world's start", "after: 14d", "0s"),
+            *(
+                Field(name, Text("name"), meaning, f"{name}: {example}")
+                for name, meaning, example in (
+                    ("stage", "a stage entered", "adoption"), ("action", "an action asked for, by its trigger", "welcome"),
+                    ("suppressed", "an action held back, by its trigger", "win_back"), ("score", "a score that changed its band", "engagement"),
+                    ("stuck", "the stage that the customer is stuck in", "onboarding"), ("unstable", "the stage in which a move was held", "onboarding"),
+                    ("suggested", "the stage that the rules suggest", "onboarding"), ("segment", "a segment entered or left", "active"),
+                    ("flow", "a flow that began or ended", "cart"),
+                )
+            ),
+            Field("gate", Text("gate"), "with `suppressed`: the gate that said no", "gate: cooldown", "any"),
+            Field("band", Text("band"), "with `score`: the band it is in now", "band: mql", "any"),
+            Field("change", Choice(("entered", "left", "completed")), "with `segment` or `flow`: which of them", "change: left", "any"),
+        ),
+        "after: 14d\nsuppressed: feature_not_used\ngate: cooldown\n",
+        one_of=("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow"),
+    ),
+    Shape(
+        "plan", "A declared tracking plan", "What producers have promised to send (`plan:` of a topology; `rumbo plan TOPOLOGY --yaml` writes one).",
+        (
+            Field(
+                "events", Named(Either((Nothing(), Named(Choice(("string", "number", "boolean", "array", "object", "any")), "field"))), "event"),
+                "events with their fields (`properties.…`, `context.…`, `traits.…`) and types", "events: {Order Completed: {properties.total: number}}",
+            ),
+            Field("traits", Named(Choice(("string", "number", "boolean", "array", "object", "any")), "trait"), "traits of the customer and their types", "traits: {plan: string}"),
+        ),
+        "events:\n  Order Completed: {properties.total: number, context.campaign.name: string}\n  Signed Up: {}\ntraits: {plan: string}\n",
+    ),
+)  # fmt: skip
