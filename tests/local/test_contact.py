@@ -7,6 +7,7 @@ import json
 from rumbo.core.instant import isoformat, parse_instant
 from rumbo.intake import Record
 from rumbo.local import Local, simulate
+from rumbo.local.explain import explain_decision, explain_silence
 from rumbo.local.view import profile_view
 from rumbo.topology import Loaded
 
@@ -221,3 +222,45 @@ triggers:
     said = "\n".join(str(each) for each in Loaded(tmp_path).errors)
     for words in ("did you mean 'news'", "nothing says that a message is clicked", "needs `is` or `not`", "`for` goes with `not`", "nothing says that a message is delivered"):  # fmt: skip
         assert words in said, said
+
+
+def test_why_a_flow_did_not_begin_and_why_a_step_was_held(tmp_path):
+    """What calls it, what stands against another instance; a step's own record tells where the customer was."""
+    journey = """
+policies: {night: {quiet_hours: {from: "20:00", to: "09:00"}}}
+flows:
+  - id: cart
+    enter: {event: Product Added, per: event.properties.cart_id}
+    exit: {event: Order Completed}
+    steps:
+      - wait: {for: 1h}
+      - action: {kind: message, template: cart, purpose: service, expires_after: 1d}
+        policy: night
+      - wait: {for: 2d}
+"""
+    topology = topology_of(tmp_path, journey)
+    records = [
+        track("Product Added", "2026-01-01T20:00:00Z", cart_id="c1"),
+        track("Product Added", "2026-01-01T20:30:00Z", key="again", cart_id="c1"),
+        track("Product Added", "2026-01-01T20:40:00Z", key="unkeyed"),
+    ]
+
+    def asked(at: str):
+        return explain_silence(topology, "u", "cart", parse_instant(at), lambda: records)
+
+    assert asked("2026-01-01T20:00:00Z").acted is not None
+    live = asked("2026-01-01T20:30:00Z").why_not
+    assert live is not None
+    assert live.differ == ("the instance that began 2026-01-01T20:00:00Z must be over",)
+    unkeyed = asked("2026-01-01T20:40:00Z").why_not
+    assert unkeyed is not None
+    assert unkeyed.differ == ("event.properties.cart_id must be there: it keys the flow",)
+    until = parse_instant("2026-01-03T00:00:00Z")
+    held, done = [each for each in simulate(topology, records, until=until) if each.kind.startswith("action")]
+    told = explain_decision(topology, held.id, lambda: records, until)
+    assert told is not None
+    assert told.rule == "step cart.action_1"
+    assert [each.condition for each in told.tree] == ["in flow cart"]
+    released = explain_decision(topology, done.id, lambda: records, until)
+    assert released is not None
+    assert [each.condition for each in released.tree] == ["held by quiet_hours"]

@@ -19,7 +19,7 @@ from rumbo.core.instant import Instant, isoformat
 from rumbo.core.outputs import FlowChanged
 from rumbo.core.profile import FlowState
 from rumbo.core.request import Request, Signer, expose
-from rumbo.core.scope import Turn
+from rumbo.core.scope import Scope, Turn
 from rumbo.core.trait import keepable
 from rumbo.core.zone import next_time
 
@@ -128,14 +128,31 @@ class Flows:
         self._run(turn, machine, state, machine.first)
         self._arm(turn)
 
-    def _key(self, turn: Turn, machine: FlowMachine) -> str | None:
+    def hinders(self, scope: Scope, flow: str) -> str:
+        """What would have to differ for an instance to begin, were it called now; empty where nothing stands against it."""
+        machine = self._by_id[flow]
+        enter, state, key = machine.flow.enter, scope.state, self._key(scope, machine)
+        if key is None:
+            return f"{enter.per} must be there: it keys the flow"
+        if not self._again(scope, machine, key):
+            name = _name(enter, flow, key)
+            live = [each for each in state.flows if _name(enter, each.flow, each.key) == name]
+            if live:
+                return f"the instance that began {isoformat(live[0].entered_at)} must be over"
+            return f"`again: {enter.again}` must let it begin: the last one ended {isoformat(state.flown[name])}"
+        ended = machine.ends(scope)
+        if ended is not None:
+            return f"its {ended} must not hold already"
+        return f"one of the {LIVE} instances must be over" if len(state.flows) >= LIVE else ""
+
+    def _key(self, turn: Scope, machine: FlowMachine) -> str | None:
         if machine.per is None:
             return ""
         found = machine.per(turn)
         usable = isinstance(found, str | int | float) and found != ""
         return str(found)[:KEY] if usable else None
 
-    def _again(self, turn: Turn, machine: FlowMachine, key: str) -> bool:
+    def _again(self, turn: Scope, machine: FlowMachine, key: str) -> bool:
         again, state = machine.flow.enter.again, turn.state
         if again == "always":
             return True

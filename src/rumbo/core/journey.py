@@ -18,7 +18,7 @@ from rumbo.core.identity import Identity
 from rumbo.core.message import message_timer
 from rumbo.core.profile import JourneyState
 from rumbo.core.request import Signer
-from rumbo.core.scope import Turn
+from rumbo.core.scope import Scope, Turn
 from rumbo.core.score import ScoreMachine
 from rumbo.core.scoring import Awarding, Scoring
 from rumbo.core.segment import Segment, Segments
@@ -90,6 +90,10 @@ class JourneyMachine:
     def trigger(self, name: str) -> TriggerMachine:
         """One trigger by its id. Raises StopIteration where there is none."""
         return next(each for each in self._triggers if each.id == name)
+
+    def hinders(self, scope: Scope, flow: str) -> str:
+        """What would have to differ for an instance of a flow to begin; empty where nothing stands against it."""
+        return self._flows.hinders(scope, flow)
 
     def plan(self, key: str) -> Plan:
         """What an interaction of this (folded) name can touch; `""` stands for names that no rule mentions."""

@@ -49,11 +49,14 @@ class WhyNot(msgspec.Struct, frozen=True, omit_defaults=True):
     differ: tuple[str, ...]
 
 
-def why_not(machine: TriggerMachine, sight: Sight, before: Profile, last: Last) -> WhyNot:
-    """Ask one trigger. `before` is the profile as the input found it; the scope shows it as the input left it."""
+def why_not(machine: TriggerMachine, sight: Sight, before: Profile, last: Last, hinders: str | None = None) -> WhyNot:
+    """Ask one trigger. `before` is the profile as the input found it; the scope shows it as the input left it.
+
+    `hinders` for what begins a flow: what stands against another instance, in words; empty where nothing does.
+    """
     called = calls(machine.on, machine.id, sight, before, last)
     guard = branch(machine.trigger.when, sight) if machine.trigger.when is not None else None
-    again = _again(machine, sight)
+    again = _again(machine, sight) if hinders is None else Branch("may begin", not hinders, needs=hinders)
     gates = machine.request.answers(sight.scope)
     differ = [each.needs for each in (called, guard, again) if each is not None and each.holds is not True]
     differ += [f"gate {each.gate} must let it through: {each.detail}" for each in gates if not each.passed]

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from rumbo.core.decision import Decision, GateAnswer
-from rumbo.core.definition import Condition, EventTest, Journey, OnEvent
+from rumbo.core.definition import Condition, EventTest, Journey, OnEvent, Trigger
 from rumbo.core.explain import Branch, Sight, branch, came
+from rumbo.core.flow import entry
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.interaction import Interaction
 from rumbo.core.outputs import ActionRequested, ExposureRecorded, FlowChanged, ScoreChanged, StageChanged
@@ -179,34 +180,47 @@ def _summary(decision: Decision) -> str:
 
 
 def explain_silence(topology: Topology, customer: str, trigger: str, at: Instant, history: History) -> Answer:
-    """Why this trigger did not act for this customer at an instant. Raises LookupError for a trigger that is not defined.
+    """Why this trigger did not act, or this flow did not begin, for this customer at an instant. Raises LookupError for a name that is not defined.
 
     A trigger on an event is looked at with the customer's last such interaction up to the instant, others at the instant itself.
     """
-    journey, order = _find(topology, trigger)
-    on = journey.triggers[order].on
+    journey, found = _find(topology, trigger)
+    on = found.on
     trace, chosen, last = Trace(topology, customer), None, dict[str, Interaction]()
     decisions: list[Decision] = []
     for moment in trace.moments(history(), at, no_later_than=at):
-        decisions += [each for each in moment.decisions if getattr(each.data, "trigger", None) == trigger]
+        decisions += [each for each in moment.decisions if _is_of(each, trigger)]
         if moment.event is not None:
             last[moment.event.key] = moment.event
         if chosen is None or not isinstance(on, OnEvent) or _named(on.events, moment.event):
             chosen = moment
-    return _answer(trace, journey, order, at, chosen, last, decisions)
+    return _answer(trace, journey, found, at, chosen, last, decisions)
+
+
+def _is_of(decision: Decision, name: str) -> bool:
+    """Whether the trigger has acted, or the flow begun, with this."""
+    data = decision.data
+    if isinstance(data, FlowChanged):
+        return data.flow == name and data.change == "entered"
+    return getattr(data, "trigger", None) == name
 
 
 def _answer(  # noqa: PLR0913, PLR0917  what one replay has found
     trace: Trace,
     journey: Journey,
-    order: int,
+    trigger: Trigger,
     at: Instant,
     moment: Moment | None,
     last: dict[str, Interaction],
     decisions: list[Decision],
 ) -> Answer:
-    trigger = journey.triggers[order]
-    named = {"customer": trace.customer, "journey": journey.id, "trigger": trigger.id, "asked_at": isoformat(at)}
+    flow = next((each.id for each in journey.flows if entry(each.enter, each.id) == trigger), None)
+    named = {
+        "customer": trace.customer,
+        "journey": journey.id,
+        "trigger": flow or trigger.id,
+        "asked_at": isoformat(at),
+    }
     if moment is None:
         nobody = (
             f"nothing is known of {trace.customer} up to {isoformat(at)}: no interaction of theirs is in the history"
@@ -233,7 +247,8 @@ def _answer(  # noqa: PLR0913, PLR0917  what one replay has found
         return {"last": isoformat(latest.at), "id": latest.id} if latest is not None else {}
 
     before = moment.before if here == moment.at else moment.after
-    found = why_not(machine, sight, before, last_of)
+    hinders = trace.program.machine(journey.id).hinders(sight.scope, flow) if flow is not None else None
+    found = why_not(machine, sight, before, last_of, hinders)
     earlier = f"; it acted last at {isoformat(decisions[-1].at)}" if decisions else "; it has not acted before"
     summary = f"did not act: {found.differ[0] if found.differ else 'nothing stands against it now, it is asked again with the next interaction that it listens to'}{earlier}"
     return Answer(
@@ -246,12 +261,20 @@ def _answer(  # noqa: PLR0913, PLR0917  what one replay has found
     )
 
 
-def _find(topology: Topology, trigger: str) -> tuple[Journey, int]:
-    for journey in topology.journeys:
-        for order, each in enumerate(journey.triggers):
-            if each.id == trigger:
-                return journey, order
-    known = [each.id for journey in topology.journeys for each in journey.triggers]
+def _find(topology: Topology, trigger: str) -> tuple[Journey, Trigger]:
+    """The trigger of this name, or what begins the flow of this name."""
+    named = [
+        (name, journey, each)
+        for journey in topology.journeys
+        for name, each in (
+            *((each.id, each) for each in journey.triggers),
+            *((flow.id, entry(flow.enter, flow.id)) for flow in journey.flows),
+        )
+    ]
+    for name, journey, each in named:
+        if name == trigger:
+            return journey, each
+    known = [name for name, _, _ in named]
     near = get_close_matches(trigger, known, 1, 0.5)
     raise LookupError(f"trigger '{trigger}' is not defined; " + (f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"))  # fmt: skip
 
