@@ -75,8 +75,8 @@ def check(engine: Engine, run: Run, given: Input) -> dict[str, int]:
     return compare(given.reference, written, dead)
 
 
-def drain(kafka: Kafka, engine: Engine, given: Input, *, workers: int = 1, **options: int) -> dict[str, Any]:
-    """The topic is loaded; a fresh group, an empty state: until all is consumed and written."""
+def drain(kafka: Kafka, engine: Engine, given: Input, *, workers: int = 1, state: bool = False, **options: int) -> dict[str, Any]:
+    """The topic is loaded; a fresh group, an empty state: until all is consumed and written. What it left is looked at where *state* is asked for."""
     with fresh(kafka, engine, given, **options) as run:
         running: list[Worker] = []
         try:
@@ -88,7 +88,7 @@ def drain(kafka: Kafka, engine: Engine, given: Input, *, workers: int = 1, **opt
                 worker.stop()
         told = figures.drain(samples, given.events)
         return {
-            **told._asdict(), **_state(run, given), "rss": now, "rss_max": most, "events": given.events, "customers": given.customers,
+            **told._asdict(), **(_state(run, given) if state else {}), "rss": now, "rss_max": most, "events": given.events, "customers": given.customers,
             "found": check(engine, run, given),
         }  # fmt: skip
 

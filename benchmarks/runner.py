@@ -123,7 +123,8 @@ class Bench:
         given = self.given(step.events, skewed=step.skewed, customers=step.customers)
         if step.mode == "triggers":
             return modes.drain(self.kafka, engine, given, triggers=int(step.option or 10))
-        return modes.drain(self.kafka, engine, given, workers=int(step.option or 1) if step.mode == "workers" else 1)
+        workers = int(step.option or 1) if step.mode == "workers" else 1
+        return modes.drain(self.kafka, engine, given, workers=workers, state=step.mode == "memory")
 
     def attempt(self, step: Step) -> None:
         """Measure and keep; an engine that fails is said and kept as that, and the others go on."""
