@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import statistics
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -149,11 +150,12 @@ def _triggers(rows: list[Row]) -> list[str]:
 
 
 def _recovery(rows: list[Row]) -> list[str]:
-    head = ("engine", "guarantee", "profiles", "started new, s", "after kill -9, own directory, s", "after kill -9, empty directory, s", "s per million profiles", "profiles per second")
+    head = ("engine", "guarantee", "profiles", "started new, s", "after kill -9, own directory, s", "after kill -9, empty directory, s", "s per million profiles", "profiles per second, by the median")
     body = []
     for key, these in _by_engine(rows).items():
         seconds = [figures.with_interval([each[which] for each in these], 1) for which in ("start_new", "start_warm", "start_wiped", "per_million")]
-        speed = figures.spread([1e6 / each["per_million"] for each in these if each["per_million"]])
+        middle = statistics.median(each["per_million"] for each in these)
+        speed = f"{1e6 / middle:,.0f}" if middle > 0 else "lost in the noise"
         body.append((NAMES[key].name, NAMES[key].guarantee, f"{these[0]['customers']:,}", *seconds, speed))
     return [
         "From the start of the process until an output of each partition is committed. Profiles per second leave out what it takes to start new.", "",

@@ -26,7 +26,7 @@ import org.apache.kafka.streams.state.Stores;
 
 /**
  * The job on Kafka Streams: the Processor API, one thread, a RocksDB store with its changelog. The store has no record cache, as is the
- * Processor API's default: with 80 thousand customers a second holds few changes of the same one, and the cache cost more than it saved.
+ * Processor API's default.
  * Environment: BROKER, RUN (prefix of topics and application id), STATE, INPUT, GUARANTEE, COMMIT_MS, SESSION_MS.
  */
 public final class Shop {
