@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -16,6 +17,8 @@ from rumbo.intake import Record
 from rumbo.local import Local
 from tests.broker.bench import PARTITIONS, ROOT
 from tests.broker.cluster import free_port
+from tests.chaos.inputs import packed
+from tests.chaos.round import events
 from tests.intake.poison import POISON, is_rejected
 
 pytestmark = pytest.mark.broker
@@ -79,6 +82,27 @@ def test_poison_lands_in_the_dead_letters_and_its_neighbours_are_processed(world
         headers = dict(letter.headers)
         assert headers["dlq.topic"].decode() == bench.source
         assert int(headers["dlq.offset"]) >= 0
+
+
+def test_batches_of_every_codec_are_read(world, bootstrap, tmp_path):
+    """Whatever the producer packs with: the decisions of the same records."""
+    bench, records = world("benchmark"), []
+    some = events(3)
+    for codec in ("gzip", "lz4", "snappy", "zstd"):
+        part = [next(some) for _ in range(40)]
+        asyncio.run(packed(bootstrap, bench.source, codec, part))
+        records += [each._replace(value=each.value.replace(b'"m-', b'"%s-' % codec.encode())) for each in part]
+    local = Local(bench.topology)
+    expected = {
+        decision.id
+        for each in records
+        for decision in local.send(Record(bench.source, each.partition, 0, each.time_ms, each.key, each.value))
+    }
+    worker = bench.worker()
+    worker.until(lambda: worker.owns() and worker.metric("rumbo_events_received_total") == len(records))
+    assert worker.end() == 0
+    assert {each["id"] for each in bench.decisions()} == expected
+    assert len(expected) > 20
 
 
 def test_too_many_rejects_stop_the_worker(world, bootstrap, tmp_path):

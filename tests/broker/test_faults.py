@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from tests.broker.cluster import Cluster, available
-from tests.chaos import brokers, disks, workers
+from tests.chaos import brokers, disks, inputs, workers
 from tests.chaos.round import Round
 from tests.conftest import NO_KAFKA
 
@@ -33,8 +33,10 @@ def cluster(tmp_path_factory):
         partial(workers.storm, changes=4),
         partial(disks.disk_of_another_time, changes=("wiped",)),
         brokers.bounced,
+        brokers.no_progress,
+        partial(inputs.poison, kills=1),
     ],
-    ids=["a rebalance storm", "a wiped directory", "a broker bounce"],
+    ids=["a rebalance storm", "a wiped directory", "a broker bounce", "the watchdog", "the poison set"],
 )
 def test_the_promise_holds_under(cluster, tmp_path, play):
     """Every figure of the oracle is 0."""

@@ -98,6 +98,28 @@ def bounced(run: Round) -> Verdict:
     return run.finish()
 
 
+def no_progress(run: Round) -> Verdict:
+    """The broker stands still for longer than the worker's patience: it ends with the reason, and loses nothing."""
+    run.traffic.start()
+    run.start(RUMBO__STALL_SECONDS="5")
+    run.up()
+    run.moves()
+    for node in run.cluster.nodes:
+        node.signal(signal.SIGSTOP)
+    worker = run.workers.pop("one")
+    code = worker.wait(60)
+    for node in run.cluster.nodes:
+        node.signal(signal.SIGCONT)
+    said = worker.log.read_text()
+    assert code == 70, said[-300:]
+    assert "has something to read and has committed nothing for" in said, said[-300:]
+    run.faults += 1
+    run.start()
+    run.up()
+    run.moves()
+    return run.finish()
+
+
 def all_frozen(run: Round) -> Verdict:
     """F12: every broker stands still for a while: nothing is dropped, memory stays bounded."""
     run.traffic.start()

@@ -87,6 +87,7 @@ SCENARIOS = (
     Scenario("F10", "the input topic deleted, and made again", inputs.input_made_again, 5),
     Scenario("F11", "the input topic given more partitions", inputs.partitions_added, 3),
     Scenario("F12", "every broker stands still for up to 20 s", brokers.all_frozen, 10),
+    Scenario("F12b", "every broker stands still for longer than a worker's patience (the watchdog)", brokers.no_progress, 5),
     Scenario("F13", "the leader or the coordinator silent for longer than a commit may take", brokers.leader_frozen, 20, 3),
     Scenario("F14", "a worker's network cut for less or more than its session; what it sends to one or two brokers dropped", brokers.cut_off, 20, 3, network.cluster_behind),
     Scenario("F15", "SIGTERM under load, SIGINT twice, no memory left", workers.told_to_end, 20),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from aiokafka import AIOKafkaProducer
 from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
@@ -38,17 +39,27 @@ def poisoned(seed: int) -> Iterator[Produced]:
             yield Produced._make((chance.randrange(PARTITIONS), b"poison", chance.choice(rows), 0))
 
 
-def poison(run: Round) -> Verdict:
-    """F7: all of the poison set, as the first records of each partition and mixed at 1 % into live traffic, over two kills."""
+async def packed(servers: str, topic: str, codec: str, records: list[Produced]) -> None:
+    """As batches of a codec."""
+    producer = AIOKafkaProducer(bootstrap_servers=servers, compression_type=codec, linger_ms=20)
+    await producer.start()
+    for each in records:
+        value = each.value.replace(b'"m-', b'"%s-' % codec.encode())
+        await producer.send(topic, key=each.key, value=value, partition=each.partition)
+    await producer.stop()
+
+
+def poison(run: Round, kills: int = 2) -> Verdict:
+    """F7: all of the poison set, as the first records of each partition and mixed at 1 % into live traffic, over kills."""
     run.repeats = True
     run.traffic.source = poisoned(run.seed)
     run.traffic.start()
     run.until(lambda: run.traffic.sent > len(POISON))
-    for _ in range(2):
+    for _ in range(kills):
         run.start()
         run.up()
         run.go_on(run.chance.uniform(1, 4))
-        run.kill()
+        run.workers.pop("one").kill()
     run.start()
     run.up()
     run.moves()

@@ -21,6 +21,7 @@ from rumbo.core.interaction import Interaction
 from rumbo.engine import position as record
 from rumbo.engine.admission import Asked, admit
 from rumbo.engine.feed import Feed, Place
+from rumbo.engine.heartbeat import Patience
 from rumbo.engine.partition import Batch, PartitionWorker, Stage
 from rumbo.engine.recovery import ChangelogReader, StoreAheadError
 from rumbo.engine.standby import Standby
@@ -68,6 +69,7 @@ class Carrier:
         """Changelog offsets that each partition still has to read before work goes on."""
         self._moved_at = monotonic()
         self._fences: deque[float] = deque(maxlen=FENCES)
+        self._patience = Patience()
 
     # Assignment -------------------------------------------------------------------------------------------------------
 
@@ -187,6 +189,7 @@ class Carrier:
         for worker in workers.values():
             worker.store.close()
         self.left, self._stable = {}, {}
+        self._patience.forget()
         self.stage.metrics.revoked(self.stage.name)
 
     # Work -------------------------------------------------------------------------------------------------------------
@@ -300,7 +303,8 @@ class Carrier:
         """Why no progress is made although there is something to do; None while all is well."""
         now = monotonic()
         for number, worker in self.workers.items():
-            waits = now - worker.committed_at
-            if waits > self.settings.stall_seconds and self.feed.lagging(number):
-                return f"partition {number} has something to read and has committed nothing for {waits:.0f} s"
+            lagging = self.feed.lagging(number)
+            waited = self._patience.waited(number, lagging=lagging, committed_at=worker.committed_at, now=now)
+            if waited > self.settings.stall_seconds:
+                return f"partition {number} has something to read and has committed nothing for {waited:.0f} s"
         return None

@@ -1,6 +1,6 @@
-"""Whether the event loop still turns, watched by a thread: a loop that stands still cannot say so, nor end the process.
+"""Two watchdogs: whether the event loop still turns, and for how long a partition has had something to read and committed nothing.
 
-It knows nothing of what the loop does; progress is the carrier's watchdog.
+The first is a thread, as a loop that stands still cannot say so. Neither knows what is done; they are told when something was.
 """
 
 from __future__ import annotations
@@ -15,6 +15,24 @@ import structlog
 
 EXIT: Final = 70
 log = structlog.get_logger("rumbo.engine")
+
+
+class Patience:
+    """Since when each partition waits. A quiet one does not wait, however long ago it committed something."""
+
+    def __init__(self) -> None:
+        self._since: dict[int, float] = {}
+
+    def waited(self, number: int, *, lagging: bool, committed_at: float, now: float) -> float:
+        """Seconds for which a partition has had something to read with no commit."""
+        if not lagging:
+            self._since.pop(number, None)
+            return 0.0
+        return now - max(self._since.setdefault(number, now), committed_at)
+
+    def forget(self) -> None:
+        """The partitions were given back."""
+        self._since.clear()
 
 
 class Heartbeat:
