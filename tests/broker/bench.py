@@ -97,7 +97,9 @@ class Bench:
     def read(self, topic: str, *, committed: bool = True) -> list:
         """Every record of a topic, partition by partition, read by kafka-python."""
         isolation = "read_committed" if committed else "read_uncommitted"
-        consumer = KafkaConsumer(**self.settings.connection(), isolation_level=isolation, enable_auto_commit=False)
+        consumer = KafkaConsumer(
+            **self.settings.connection(), isolation_level=isolation, enable_auto_commit=False, auto_offset_reset="none"
+        )
         places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         consumer.assign(places)
         ends = consumer.end_offsets(places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -10,12 +11,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaProducer
+from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.structs import TopicPartition
 
-from benchmarks.generate import Produced
+from benchmarks.generate import Produced, murmur2
 from rumbo.engine.broker import changelog_of
 from tests.broker.bench import PARTITIONS
 from tests.chaos.oracle import Verdict
@@ -39,6 +42,62 @@ def poisoned(seed: int) -> Iterator[Produced]:
             yield Produced._make((chance.randrange(PARTITIONS), b"poison", chance.choice(rows), 0))
 
 
+ODD = 13
+"""Kinds of odd records and batches beside the set."""
+CODECS = ("gzip",)
+"""What the oracle's own client reads too; `tests/broker/test_engine.py` has the others."""
+
+
+def odd(customer: bytes, seed: int) -> Iterator[tuple[bytes | None, bytes, list[tuple[str, bytes]], int | None]]:
+    """(key, value, headers, timestamp in ms; None: now): what is odd about a record beside its value. -1 is a record without a timestamp."""
+    name = customer.decode()
+
+    def said(number: int, **changes: object) -> bytes:
+        event = {
+            "type": "track",
+            "event": "Page Viewed",
+            "messageId": f"odd-{seed}-{number}",
+            "userId": name,
+            "timestamp": "2026-01-01T00:00:00Z",
+        }
+        return json.dumps({**event, **changes}).encode()
+
+    yield None, said(1), [], None
+    yield b"another", said(2), [], None
+    yield customer, said(3), [("huge", b"x" * 100_000)], None
+    yield customer, said(4), [("bad", b"\xff\xfe"), ("", b""), ("dlq.reason", b"not ours")], None
+    yield customer, said(5, timestamp=None), [], -1
+    yield customer, said(6), [], None
+    yield customer, said(6), [], None  # the same again
+    yield customer, said(6, event="Order Completed"), [], None  # the same id, another body
+    yield customer, said(7, userId=f"{name}\u202e\u200b"), [], None  # right to left, and no width
+    yield customer, said(8, event="x\r\n\u001b[2Jy"), [], None
+
+
+def produce_odd(run: Round) -> None:
+    """The odd records in every partition, packed batches, and one that the broker refuses."""
+    servers, topic = run.bench.bootstrap, run.bench.source
+    customers = {murmur2(b"c%07d" % number) % PARTITIONS: b"c%07d" % number for number in range(40)}
+    plain = KafkaProducer(bootstrap_servers=servers, max_request_size=20_000_000)
+    for number, customer in customers.items():
+        for key, value, headers, time_ms in odd(customer, run.seed):
+            plain.send(topic, key=key, value=value, headers=headers, partition=number, timestamp_ms=time_ms)
+    plain.flush()
+    with pytest.raises(MessageSizeTooLargeError):
+        plain.send(topic, value=b"x" * 10_000_000, partition=0).get(30)
+    plain.close()
+    some = events(run.seed + 500)
+    for codec in CODECS:
+        asyncio.run(packed(servers, topic, codec, [next(some) for _ in range(20)]))
+    aborted = KafkaProducer(bootstrap_servers=servers, transactional_id=f"{run.bench.mark}-shop")
+    aborted.init_transactions()
+    aborted.begin_transaction()
+    for number in customers:
+        aborted.send(topic, value=b"never", partition=number).get(30)
+    aborted.abort_transaction()
+    aborted.close()
+
+
 async def packed(servers: str, topic: str, codec: str, records: list[Produced]) -> None:
     """As batches of a codec."""
     producer = AIOKafkaProducer(bootstrap_servers=servers, compression_type=codec, linger_ms=20)
@@ -52,6 +111,7 @@ async def packed(servers: str, topic: str, codec: str, records: list[Produced]) 
 def poison(run: Round, kills: int = 2) -> Verdict:
     """F7: all of the poison set, as the first records of each partition and mixed at 1 % into live traffic, over kills."""
     run.repeats = True
+    produce_odd(run)
     run.traffic.source = poisoned(run.seed)
     run.traffic.start()
     run.until(lambda: run.traffic.sent > len(POISON))
@@ -63,7 +123,7 @@ def poison(run: Round, kills: int = 2) -> Verdict:
     run.start()
     run.up()
     run.moves()
-    run.faults = len(POISON)
+    run.faults = len(POISON) + ODD
     return run.finish()
 
 
