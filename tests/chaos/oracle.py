@@ -51,6 +51,9 @@ class Verdict:
     """Progress records, each of one committed transaction."""
     aborted: int = 0
     """Decisions that only a reader of uncommitted data sees, again or at all."""
+    otherwise: int = 0
+    """Decisions of aborted transactions only, where records came later than the lateness allows: batches fall otherwise when they are
+    taken again, and such a record then meets other timers. Where none did, these are `foreign`."""
     lost: int = 0
     phantom: int = 0
     twice: int = 0
@@ -197,10 +200,11 @@ def _by_partition(records: Iterable[Any]) -> dict[int, list[Any]]:
     return found
 
 
-def judge(bench: Bench, states: Iterable[Path], served: Mapping[str, Any], *, repeats: bool = False) -> Verdict:  # fmt: skip
+def judge(bench: Bench, states: Iterable[Path], served: Mapping[str, Any], *, repeats: bool = False, beyond: bool = False) -> Verdict:  # fmt: skip
     """The whole oracle, when every worker is gone. *served*: what the workers answered for customers while all was quiet.
 
     *repeats*: whether a producer repeated records on purpose; where not, a repeat would hide a record read twice.
+    *beyond*: whether records come later than the lateness allows.
     """
     expected, verdict = fold(bench), Verdict()
     verdict.records = sum(len(each) for each in expected.records.values())
@@ -208,6 +212,8 @@ def judge(bench: Bench, states: Iterable[Path], served: Mapping[str, Any], *, re
     changelog = {(each.partition, each.key): each.value for each in bench.read(changelog_of(bench.topology))}
     positions = {number: record.load(changelog.get((number, POSITION_KEY))) for number in range(PARTITIONS)}
     _outputs(bench, expected, verdict)
+    if beyond:
+        verdict.otherwise, verdict.foreign = verdict.foreign, 0
     _letters(bench, expected, verdict)
     _state(bench, expected, verdict, changelog, states)
     _views(bench, expected, verdict, positions, served)
