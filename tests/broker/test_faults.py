@@ -33,10 +33,9 @@ def cluster(tmp_path_factory):
         partial(workers.storm, changes=4),
         partial(disks.disk_of_another_time, changes=("wiped",)),
         brokers.bounced,
-        brokers.no_progress,
         partial(inputs.poison, kills=1),
     ],
-    ids=["a rebalance storm", "a wiped directory", "a broker bounce", "the watchdog", "the poison set"],
+    ids=["a rebalance storm", "a wiped directory", "a broker bounce", "the poison set"],
 )
 def test_the_promise_holds_under(cluster, tmp_path, play):
     """Every figure of the oracle is 0."""

@@ -15,15 +15,20 @@ export const hasToken = () => sessionStorage.getItem(KEPT) !== null;
 export const keepToken = (token) => sessionStorage.setItem(KEPT, token);
 export const dropToken = () => sessionStorage.removeItem(KEPT);
 
+/** What it means that nothing (more) came: whoever asked has left, or the worker is away. */
+function away(signal) {
+  const left = signal?.aborted && signal.reason?.name === "AbortError";
+  return left ? signal.reason : new Refusal(0, "No answer", "the worker does not answer");
+}
+
 async function request(path, { signal, ...more } = {}) {
   const headers = { ...more.headers };
   if (hasToken()) headers.Authorization = `Bearer ${sessionStorage.getItem(KEPT)}`;
   let answer;
   try {
     answer = await fetch(path, { ...more, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
-  } catch (error) {
-    if (signal?.aborted && signal.reason?.name === "AbortError") throw signal.reason;
-    throw new Refusal(0, "No answer", "the worker does not answer");
+  } catch {
+    throw away(signal);
   }
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => ({}));
@@ -33,8 +38,11 @@ async function request(path, { signal, ...more } = {}) {
 /** The JSON of an answer. Throws Refusal. */
 export async function ask(path, { signal, ...more } = {}) {
   const limit = AbortSignal.timeout(SECONDS * 1000);
-  const answer = await request(path, { ...more, signal: signal ? AbortSignal.any([signal, limit]) : limit });
-  return answer.json();
+  const both = signal ? AbortSignal.any([signal, limit]) : limit;
+  const answer = await request(path, { ...more, signal: both });
+  return answer.json().catch(() => {
+    throw away(both);
+  });
 }
 
 export const question = (path, body) =>
@@ -47,7 +55,9 @@ export async function listen(path, heard, signal, opened) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let left = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(() => {
+      throw away(signal);
+    });
     if (done) return;
     const events = (left + value).split("\n\n");
     left = events.pop();
