@@ -87,9 +87,7 @@ def broker_lost(run: Round) -> Verdict:
 def bounced(run: Round) -> Verdict:
     """The only broker is killed and started again, under load: the worker waits for it or is started again."""
     run.traffic.start()
-    run.start()
-    run.up()
-    run.moves()
+    run.work()
     [node] = run.cluster.nodes
     node.stop(gently=False)
     run.faults += 1
@@ -101,9 +99,7 @@ def bounced(run: Round) -> Verdict:
 def no_progress(run: Round) -> Verdict:
     """The broker stands still for longer than the worker's patience: it ends with the reason, and loses nothing."""
     run.traffic.start()
-    run.start(RUMBO__STALL_SECONDS="5")
-    run.up()
-    run.moves()
+    run.work(RUMBO__STALL_SECONDS="5")
     for node in run.cluster.nodes:
         node.signal(signal.SIGSTOP)
     worker = run.workers.pop("one")
@@ -114,18 +110,14 @@ def no_progress(run: Round) -> Verdict:
     assert code == 70, said[-300:]
     assert "has something to read and has committed nothing for" in said, said[-300:]
     run.faults += 1
-    run.start()
-    run.up()
-    run.moves()
+    run.work()
     return run.finish()
 
 
 def all_frozen(run: Round) -> Verdict:
     """F12: every broker stands still for a while: nothing is dropped, memory stays bounded."""
     run.traffic.start()
-    run.start()
-    run.up()
-    run.moves()
+    run.work()
     for seconds in (run.chance.uniform(4, 12), run.chance.uniform(12, 20)):
         for node in run.cluster.nodes:
             node.signal(signal.SIGSTOP)
@@ -141,9 +133,7 @@ def all_frozen(run: Round) -> Verdict:
 def leader_frozen(run: Round) -> Verdict:
     """F13: the leader does not answer for longer than a commit may take: the process stops and starts again, no transaction is torn."""
     run.traffic.start()
-    run.start()
-    run.up()
-    run.moves()
+    run.work()
     node = node_of(run, run.chance.choice(("leader", "transaction coordinator")))
     node.signal(signal.SIGSTOP)
     run.go_on(run.chance.uniform(27, 35))
@@ -169,9 +159,7 @@ def broker_disk_full(run: Round) -> Verdict:
     """F5b: the log directory of one broker of three is full: that broker is lost, and comes back when there is space."""
     data, node = run.cluster.nodes[1].config.parent / "data-2", run.cluster.nodes[1]
     run.traffic.start()
-    run.start()
-    run.up()
-    run.moves()
+    run.work()
     filler = fill(data)
     process = node.process
     assert process is not None

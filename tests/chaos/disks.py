@@ -46,9 +46,7 @@ def disk_full(run: Round) -> Verdict:
     with small_disk(run.state("one")):
         run.traffic.start()
         for _ in range(3):
-            run.start()
-            run.up()
-            run.moves()
+            run.work()
             filler = fill(run.state("one"))
             worker = run.workers.pop("one")
             assert worker.wait(60) == 70, worker.log.read_text()[-300:]
@@ -56,9 +54,7 @@ def disk_full(run: Round) -> Verdict:
             assert "no space left" in said, said[-300:]
             filler.unlink()
             run.faults += 1
-        run.start()
-        run.up()
-        run.moves()
+        run.work()
         return run.finish()
 
 
@@ -118,15 +114,11 @@ def corrupt(run: Round) -> Verdict:
     run.go_on(2)
     for damage in run.chance.sample(DAMAGES, len(DAMAGES)):
         run.end()  # closes its stores, so that there are tables as well as logs
-        run.start()
-        run.up()
-        run.moves()
+        run.work()
         run.workers.pop("one").kill()
         damage(_store(run, run.chance.randrange(PARTITIONS)))
         run.faults += 1
-        run.start()
-        run.up()
-        run.moves()
+        run.work()
     for spoil, says in ((_foreign, "holds the state of"), (_newer, "newer version of Rumbo")):
         run.end()
         folder = _store(run, run.chance.randrange(PARTITIONS))
@@ -189,7 +181,5 @@ def disk_of_another_time(run: Round, changes: Sequence[str] = CHANGES) -> Verdic
             store = Store.open(folder, owner(run.bench, int(folder.name[-1])), Memory(8))
             store.write([], [], store.changelog_next + 1_000_000)
             store.close()
-        run.start()
-        run.up()
-        run.moves()
+        run.work()
     return run.finish()

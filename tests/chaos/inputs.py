@@ -20,7 +20,7 @@ from kafka.structs import TopicPartition
 
 from benchmarks.generate import Produced, murmur2
 from rumbo.engine.broker import changelog_of
-from tests.broker.bench import PARTITIONS
+from tests.broker.bench import PARTITIONS, Worker
 from tests.chaos.oracle import Verdict
 from tests.chaos.round import Round, events
 from tests.intake.poison import POISON
@@ -120,9 +120,7 @@ def poison(run: Round, kills: int = 2) -> Verdict:
         run.up()
         run.go_on(run.chance.uniform(1, 4))
         run.workers.pop("one").kill()
-    run.start()
-    run.up()
-    run.moves()
+    run.work()
     run.faults = len(POISON) + ODD
     return run.finish()
 
@@ -157,9 +155,7 @@ def out_of_order(run: Round) -> Verdict:
         run.up()
         run.go_on(run.chance.uniform(1, 3))
         run.kill()
-    run.start()
-    run.up()
-    run.moves()
+    run.work()
     return run.finish()
 
 
@@ -175,9 +171,7 @@ def clocks_jump(run: Round) -> Verdict:
         run.go_on(4)
         run.end()
         run.faults += 1
-    run.start()
-    run.up()
-    run.moves()
+    run.work()
     return run.finish()
 
 
@@ -192,8 +186,8 @@ def refuses(run: Round, codes: set[int], says: str) -> None:
     del run.workers["one"]
 
 
-def input_made_again(run: Round) -> Verdict:
-    """F10: the input topic is deleted under a running worker and made again: said, never read from its beginning as if it were the old one."""
+def judged_and_at_work(run: Round) -> tuple[Verdict, Worker]:
+    """What the oracle says of a while under traffic, and a worker that owns partitions again, for what comes next."""
     run.traffic.start()
     run.start()
     run.up()
@@ -201,6 +195,12 @@ def input_made_again(run: Round) -> Verdict:
     verdict = run.finish()
     worker = run.start()
     run.up()
+    return verdict, worker
+
+
+def input_made_again(run: Round) -> Verdict:
+    """F10: the input topic is deleted under a running worker and made again: said, never read from its beginning as if it were the old one."""
+    verdict, worker = judged_and_at_work(run)
     client = KafkaAdminClient(bootstrap_servers=run.bench.bootstrap)
     client.delete_topics([run.bench.source])
     assert worker.wait(60) in {70, 78}, worker.log.read_text()[-300:]
@@ -229,13 +229,7 @@ def input_made_again(run: Round) -> Verdict:
 
 def partitions_added(run: Round) -> Verdict:
     """F11: the input is given more partitions under a running worker: customers would be looked for elsewhere, so it stops and says so."""
-    run.traffic.start()
-    run.start()
-    run.up()
-    run.go_on(2)
-    verdict = run.finish()
-    worker = run.start()
-    run.up()
+    verdict, worker = judged_and_at_work(run)
     client = KafkaAdminClient(bootstrap_servers=run.bench.bootstrap)
     client.create_partitions({run.bench.source: NewPartitions(2 * PARTITIONS)})
     client.close()
@@ -258,9 +252,7 @@ def offsets_or_changelog_lost(run: Round) -> Verdict:
         client = KafkaAdminClient(bootstrap_servers=run.bench.bootstrap)
         run.until(partial(_forgotten, client, group, run.bench.source, change), 30)
         client.close()
-        run.start()
-        run.up()
-        run.moves()
+        run.work()
     verdict = run.finish()
     client = KafkaAdminClient(bootstrap_servers=run.bench.bootstrap)
     place = TopicPartition(changelog_of(run.bench.topology), 0)

@@ -144,6 +144,12 @@ class Round:
         self.until(lambda: (self.workers[name].metric("rumbo_partitions_assigned") or 0) > 0, seconds)
         self.recoveries.append(round(time.monotonic() - self._how[name][2], 2))
 
+    def work(self, disk: str | None = None, **environment: str | None) -> None:
+        """Start worker `one` and wait until it has partitions and has committed something."""
+        self.start("one", disk, **environment)
+        self.up()
+        self.moves()
+
     def kill(self, name: str = "one") -> None:
         """kill -9; it is not started again by itself."""
         self.workers.pop(name).kill()

@@ -34,9 +34,7 @@ def killed_anywhere(run: Round) -> Verdict:
         run.kill()
         if run.chance.random() < 0.3:
             disk = f"disk-{number}"
-    run.start(disk=disk)
-    run.up()
-    run.moves()
+    run.work(disk=disk)
     return run.finish()
 
 
@@ -57,9 +55,7 @@ def killed_at_every_point(run: Round) -> Verdict:
         assert worker.wait(90) == -signal.SIGKILL, f"{name} was not reached: {worker.log.read_text()[-300:]}"
         run.faults += 1
     run.figures["points"] = len(points)
-    run.start()
-    run.up()
-    run.moves()
+    run.work()
     return run.finish()
 
 
@@ -159,9 +155,7 @@ def told_to_end(run: Round) -> Verdict:
     subprocess.run(["prlimit", "--pid", str(worker.process.pid), f"--as={int(used) * 1024 + 4_000_000}"], check=True)
     run.go_on_without(worker, 8)
     run.faults += 1
-    run.start()
-    run.up()
-    run.moves()
+    run.work()
     return run.finish()
 
 

@@ -129,10 +129,11 @@ class Served:
 
     def __init__(self, worker, **given) -> None:
         self.worker, self._given = worker, given
-        self._loop, self._up, self._over = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve()))
+        self._up, self._over = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     async def _serve(self):
+        self._loop = asyncio.get_running_loop()
         async with self.worker.served(**self._given):
             self._up.set()
             await self._over.wait()
@@ -146,7 +147,6 @@ class Served:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._over.set)
             self._thread.join(15)
-            self._loop.close()
 
     @property
     def url(self):
