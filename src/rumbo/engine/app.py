@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
+import threading
 from functools import partial
 from time import monotonic
 from typing import Any, Final
@@ -45,6 +47,8 @@ WATCH_SECONDS: Final = 1.0
 UPSTREAM_SECONDS: Final = 1.0
 TOPICS_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 8.0
+LAST_SECONDS: Final = 2.0
+"""So long a thread that somebody left running may keep the process after its last word."""
 GC_SECONDS: Final = 10.0
 """A batch makes many containers and no cycles: they are not walked while it is stepped, but now and then between two steps."""
 
@@ -195,8 +199,10 @@ class Worker:
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 app.consumer.stop_flow()
-                await asyncio.gather(*(carrier.revoke() for carrier in carriers))
+                ends = await asyncio.gather(*(carrier.revoke() for carrier in carriers), return_exceptions=True)
                 await app.stop()
+            for error in filter(None, ends):
+                log.debug("rough end", reason=repr(error))
         except TimeoutError:
             log.warning("did not stop in order in time", seconds=STOP_SECONDS)
         except Exception as error:  # noqa: BLE001  nothing is lost by a rough end: all that counts is committed
@@ -294,7 +300,22 @@ def run(topology: Topology, settings: Settings) -> int:
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # for the fetching thread's loop too
-    return asyncio.run(_main(topology, settings))
+    code = InternalError.exit_code
+    try:
+        code = asyncio.run(_main(topology, settings))
+    except RumboError as error:
+        code = error.exit_code
+        raise
+    finally:
+        _end_soon(code)
+    return code
+
+
+def _end_soon(code: int) -> None:
+    """End the process though a thread still runs, as Faust's fetching thread may after a rough end: Python would wait for it for ever."""
+    last = threading.Timer(LAST_SECONDS, os._exit, (code,))
+    last.daemon = True
+    last.start()
 
 
 async def _main(topology: Topology, settings: Settings) -> int:
