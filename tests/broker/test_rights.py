@@ -51,7 +51,7 @@ def run(secured, bench, name="worker", **otherwise):
 
 
 def test_a_worker_runs_with_exactly_these_rights(secured, bench):
-    """Both stages, decisions and dead letters: nothing is denied; and what is granted is used, but for outputs that nothing was written to."""
+    """Both stages, decisions, dead letters, and a recovery: nothing is denied; and what is granted is used, but for outputs never written to."""
     records = list(generate(EVENTS, seed=5))
     bench.source = bench.topology.sources[0].topic
     bench.produce((each.partition, None, each.value) for each in records)
@@ -63,6 +63,9 @@ def test_a_worker_runs_with_exactly_these_rights(secured, bench):
     worker.until(lambda: worker.metric("rumbo_consumer_lag_records") == 0)
     assert worker.end() == 0
     assert bench.decisions()
+    heir = bench.worker("two", **secured.environment("worker"))  # its directory is empty: it must read the changelog
+    heir.until(heir.owns)
+    assert heir.end() == 0
     told = secured.told()
     assert {each for each in told if each[0] != "Allowed"} == set()
     used = {(operation, name) for _, operation, _, name in told}
