@@ -10,7 +10,11 @@ import msgspec
 import pytest
 
 from rumbo.core.decision import Because, Decision, Leaf
+from rumbo.core.identity import Identity
 from rumbo.core.outputs import ActionRequested
+from rumbo.core.profile import Profile
+from rumbo.core.retraction import retraction, standing
+from rumbo.core.scope import Scope
 from rumbo.demo.history import lines
 from rumbo.intake import Record
 from rumbo.local import Local
@@ -49,8 +53,17 @@ def decisions():
             }
             made += local.send(Record("t", 0, 10**6 + hour, -1, None, json.dumps(call).encode()))
         made += local.until(local.latest + 40 * 86_400 * 10**6)
+    made.append(withdrawn(made[-1]))
     assert {each.kind for each in made} == set(DATA)
     return made
+
+
+def withdrawn(decision):
+    """What withdraws a decision, on the timer that made it."""
+    scope = Scope()
+    scope.sees(Profile(decision.customer, clock=decision.at), None, decision.at)
+    journey = next(each for each in load("topologies/outreach").journeys if each.id == decision.journey)
+    return retraction(Identity("outreach", journey), scope, standing(decision), "late_event", rule="late event")
 
 
 def test_schemas_in_the_repository_are_those_of_the_types():

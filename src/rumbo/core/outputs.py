@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from rumbo.core.decision import Because, Gate
+from rumbo.core.decision import Because, Gate, Kind
 
 Direction = Literal["forward", "backward", "aside", "return"]
 
@@ -141,6 +141,19 @@ class ExposureRecorded(Output, frozen=True, kw_only=True):
     variant: str
 
 
+class DecisionRetracted(Output, frozen=True, kw_only=True):
+    """An earlier output no longer holds: `retracts` is its id, `retracted` its kind, `decided_at` its instant. What was done of it stays done.
+
+    `late_event`: an interaction came that happened before; `quarantine`: what it came from was not a person. `reinstated` withdraws an
+    earlier retraction (`retracts` is the id of that one): what it had withdrawn holds again, and is not sent again.
+    """
+
+    retracts: str
+    retracted: Kind
+    decided_at: str
+    reason: Literal["late_event", "quarantine", "reinstated"]
+
+
 Data = (
     StageChanged
     | StageStuck
@@ -152,4 +165,5 @@ Data = (
     | ActionSuppressed
     | ExposureRecorded
     | FlowChanged
+    | DecisionRetracted
 )

@@ -198,6 +198,13 @@ CATALOGUE: Final = (
         "Customers who were given a variant of an experiment.",
         ("experiment", "variant"),
     ),
+    Family(
+        "rumbo_decisions_retracted_total",
+        "counter",
+        "outputs",
+        "Decisions withdrawn, by kind and reason (`reinstated`: a retraction that is itself withdrawn).",
+        ("kind", "reason"),
+    ),
     # Time
     Family(
         "rumbo_partition_clock_seconds",

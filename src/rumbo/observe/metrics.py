@@ -16,6 +16,7 @@ from rumbo.core.decision import Decision
 from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
+    DecisionRetracted,
     ExposureRecorded,
     FlowChanged,
     ScoreChanged,
@@ -69,6 +70,7 @@ class Metrics:
         self._segments = made["rumbo_segment_changes_total"]
         self._flows = made["rumbo_flow_changes_total"]
         self._exposures = made["rumbo_exposures_total"]
+        self._retracted = made["rumbo_decisions_retracted_total"]
         self._scores = made["rumbo_score_changes_total"]
         self._score = made["rumbo_score"]
         self._actions = made["rumbo_actions_total"]
@@ -168,6 +170,8 @@ class Metrics:
             key = ("segment", decision.journey, data.segment, data.change)
         elif type(data) is FlowChanged:
             key = ("flow", decision.journey, data.flow, data.change)
+        elif type(data) is DecisionRetracted:
+            key = ("retracted", data.retracted, data.reason)
         elif type(data) is ExposureRecorded:
             key = ("exposure", data.experiment, data.variant)
         else:
@@ -197,6 +201,7 @@ class Metrics:
             "signal": self._signals,
             "exposure": self._exposures,
             "flow": self._flows,
+            "retracted": self._retracted,
         }[sort]
         return family.labels(*labels).inc, None
 

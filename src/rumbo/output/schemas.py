@@ -11,6 +11,7 @@ from rumbo.core.decision import Kind
 from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
+    DecisionRetracted,
     ExposureRecorded,
     FlowChanged,
     ScoreChanged,
@@ -36,6 +37,7 @@ DATA: Final[dict[Kind, type]] = {
     "action.suppressed": ActionSuppressed,
     "exposure.recorded": ExposureRecorded,
     "flow.changed": FlowChanged,
+    "decision.retracted": DecisionRetracted,
 }
 _TEXT: Final = {"type": "string"}
 

@@ -47,6 +47,8 @@ export function decided(event) {
       return ["action", label(data.trigger), asked(data)];
     case "action.suppressed":
       return ["held", `${label(data.trigger)} held back`, `${label(data.gate)}: ${data.detail}`];
+    case "decision.retracted":
+      return ["aside", data.reason === "reinstated" ? "holds again" : "withdrawn", `${label(data.retracted)} of ${instant(data.decided_at)}`];
     default:
       return ["other", String(event.type), ""];
   }
