@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isnan
-from typing import Any, NamedTuple, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 from rumbo.core.cap import Caps
 from rumbo.core.decision import Leaf
@@ -52,6 +52,8 @@ class Compiled(NamedTuple):
     stages: bool
     segments: frozenset[str] = frozenset()
     """Segments that it names."""
+    needs: tuple[str, int] = ("", 0)
+    """A counter over the whole life and what it must have reached, or the condition cannot hold; nothing where no one is known."""
 
 
 class Vocabulary(NamedTuple):
@@ -76,6 +78,9 @@ class Vocabulary(NamedTuple):
     mail: Mail
     journey: str
     """Its id: rules are named after it where journeys meet."""
+
+
+_NO_NEED: Final = ("", 0)
 
 
 def never(_scope: Scope) -> Instant:
@@ -130,7 +135,10 @@ def _happened(condition: Happened, words: Vocabulary, latch: str | None) -> Comp
         count = counted.count(scope)
         return [Leaf(text, count >= need, {"count": count})]
 
-    return Compiled(counted.holds, counted.next_change, explain, _hears(condition.events), frozenset(), stages=False)
+    made = Compiled(counted.holds, counted.next_change, explain, _hears(condition.events), frozenset(), stages=False)
+    if within is not None or latch is not None:
+        return made
+    return made._replace(needs=(words.trackers.of(condition.events).name, need))
 
 
 class _Counted(NamedTuple):
@@ -343,7 +351,7 @@ def _not(inner: Compiled) -> Compiled:
         answer = ask(scope)
         return UNKNOWN if is_unknown(answer) else answer is not True
 
-    return inner._replace(holds=holds)
+    return inner._replace(holds=holds, needs=_NO_NEED)
 
 
 def _several(parts: Sequence[Compiled], *, every: bool) -> Compiled:
@@ -373,4 +381,5 @@ def _several(parts: Sequence[Compiled], *, every: bool) -> Compiled:
         frozenset().union(*(part.scores for part in parts)),
         any(part.stages for part in parts),
         frozenset().union(*(part.segments for part in parts)),
+        next((part.needs for part in parts if part.needs[1] > 0), _NO_NEED) if every else _NO_NEED,
     )

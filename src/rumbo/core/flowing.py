@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, assert_never
 
+import msgspec
+
 from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import Act, BranchTo, Enter, Go, Goal, Journey, Leave, SetTrait, Split, Wait
@@ -282,7 +284,7 @@ class Flows:
         leaf = Leaf(f"in flow {state.flow}", holds=True, saw=saw)
         attempt = request.attempt(turn, (leaf,))
         occurrence = f"{_origin(state)}|{state.visits[step.name]}"
-        request.want(attempt._replace(occurrence=occurrence), turn, self._signer)
+        request.want(msgspec.structs.replace(attempt, occurrence=occurrence), turn, self._signer)
 
     def _set(self, turn: Turn, trait: str, step: Step) -> None:
         value = step.value(turn) if step.value is not None else None

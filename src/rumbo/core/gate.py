@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from rumbo.core.cap import Log, full
 from rumbo.core.consent import plain, refusal, standing
 from rumbo.core.decision import Cause, Gate, GateAnswer, Leaf
@@ -22,7 +24,7 @@ HELD_OUT: Final = "hold_out"
 TREATED: Final = "treated"
 
 
-class Attempt(NamedTuple):
+class Attempt(msgspec.Struct, frozen=True):
     """An action that a rule wants to ask for, before the gates. `occurrence` is what its id hangs on, `expires_at` 0 for never."""
 
     rule: str

@@ -42,11 +42,5 @@ class Identity:
         causes: tuple[Cause, ...] | None = None,
     ) -> Because:
         """Why: the rule, what was seen, the interactions (this input's, where none are given) or the due instant, the customer's clock."""
-        return Because(
-            rule=rule,
-            due=isoformat(scope.at) if scope.event is None else None,
-            events=scope.causes if causes is None else causes,
-            conditions=conditions,
-            gates=gates,
-            clock=isoformat(scope.now),
-        )
+        due = isoformat(scope.at) if scope.event is None else None
+        return Because(rule, due, scope.causes if causes is None else causes, conditions, gates, isoformat(scope.now))

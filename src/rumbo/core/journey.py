@@ -24,10 +24,13 @@ from rumbo.core.scoring import Awarding, Scoring
 from rumbo.core.segment import Segment, Segments
 from rumbo.core.stage import StageMachine
 from rumbo.core.staging import Staging
-from rumbo.core.trigger import AbsenceMachine, TriggerMachine, act
+from rumbo.core.trigger import AbsenceMachine, TriggerMachine, act, calling
 from rumbo.core.vocabulary import Words
 from rumbo.core.waiting import Waiting
 from rumbo.core.watching import Hear, Watcher, trigger_machine
+
+Step = Callable[[Turn], None]
+"""A part of what one input makes happen."""
 
 
 class Plan(NamedTuple):
@@ -68,7 +71,7 @@ class JourneyMachine:
         self._segments.calls(self._triggers)
         self._orders = Orders(journey, vocabulary)
         self._staging = Staging(self.id, self.stages, journey.unstable, self._who)
-        self._staging.calls(self._triggers, self._waiting.stage_changed)
+        self._staging.calls(self._triggers, self._waiting.stage_changed if self._waiting.absences else None)
         self.requests = {each.id: each.request for each in self._triggers} | self._flows.requests()
         """The actions that rules of this journey ask for, by rule."""
         self._mail = vocabulary.mail
@@ -129,6 +132,36 @@ class JourneyMachine:
         """What must be looked at before the interaction is remembered."""
         self._waiting.before(turn, plan.watches)
 
+    def hearing(self, plan: Plan) -> Step:
+        """`hear` for one event name, once and for all: what the journey has nothing of is not asked for."""
+        rest = (
+            plan.segments or self._segments.on_bands or plan.orders or plan.absences or plan.listeners or plan.watches
+        )
+        if rest:
+            return lambda turn: self.hear(turn, plan)
+        awards, triggers, stages, on_bands = plan.awards, plan.triggers, plan.stages, self._staging.on_bands
+        move, settle, flow, act = self._staging.hear, self._settle, self._flows.hear, self._act
+        calls = tuple(calling(each, self._signer) for each in triggers if each.id not in self._entries)
+        plain = len(calls) == len(triggers)
+
+        def hear(turn: Turn) -> None:
+            banded = False
+            for award in awards:
+                if award(turn):
+                    banded = True
+            moved = move(turn) if stages or (banded and on_bands) else False
+            if banded or moved:
+                settle(turn, moved=moved)
+            if turn.state.flows:
+                flow(turn)
+            if turn.called or not plain:
+                act(turn, triggers)
+            else:
+                for call in calls:
+                    call(turn)
+
+        return hear
+
     def hear(self, turn: Turn, plan: Plan) -> None:
         """Step one interaction: scores and bands, segments, stages, then triggers in the order of the definition."""
         banded = False
@@ -160,7 +193,8 @@ class JourneyMachine:
             self._segments.hear(turn, self._segments.on_stages)
         if self._scoring.on_state and self._reset(turn) and self._staging.on_bands:
             self._staging.hear(turn)
-        self._waiting.watch(turn, self._waiting.watches)
+        if self._waiting.watches:
+            self._waiting.watch(turn, self._waiting.watches)
 
     def _reset(self, turn: Turn) -> bool:
         """Resets and disqualifications that hang on what has changed, once an input; whether they changed a band."""

@@ -20,13 +20,12 @@ from rumbo.core.decision import Decision
 from rumbo.core.definition import Contact, Journey
 from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
-from rumbo.core.journey import JourneyMachine, Plan
+from rumbo.core.journey import JourneyMachine, Plan, Step
 from rumbo.core.message import Message
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.request import settle
 from rumbo.core.scope import Read, Turn
 from rumbo.core.score import ScoreMachine
-from rumbo.core.tracker import Update
 from rumbo.core.trait import keepable
 from rumbo.core.vocabulary import Words
 
@@ -65,11 +64,36 @@ class Program:
         mentioned |= self._ledgers.mentioned()
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
         self._other = self._plan("")
+        self._steps = {name: plan.steps for name, plan in self._plans.items()}
         self._timers = {name: machine for machine in self._machines for name in machine.timers}
 
     def _plan(self, name: str) -> _Plan:
         journeys = tuple((machine, machine.plan(name)) for machine in self._machines)
-        return _Plan(self._words.trackers.listening(name), journeys, self._ledgers.listening(name))
+        ledger = self._ledgers.listening(name)
+        steps: list[Step] = [self._learn] if self._words.traits else []
+        steps += [self._opens(machine, plan) for machine, plan in journeys]
+        steps += self._words.trackers.listening(name)
+        if ledger:
+            steps.append(lambda turn: self._hear(turn, ledger))
+        alone = len(journeys) == 1  # then its state is what the turn shows already
+        steps += [
+            machine.hearing(plan) if alone else _at(machine.id, machine.hearing(plan)) for machine, plan in journeys
+        ]
+        return _Plan(tuple(steps), journeys)
+
+    def _opens(self, machine: JourneyMachine, plan: Plan) -> Step:
+        """Turn to one journey's state, begun where there is none; what time alone has made false is looked at before all else."""
+        journey = machine.id
+
+        def opens(turn: Turn) -> None:
+            turn.state = turn.profile.journeys.get(journey) or self._begin(turn, machine, plan)
+
+        def opens_watched(turn: Turn) -> None:
+            opens(turn)
+            if turn.state.held:
+                machine.before(turn, plan)
+
+        return opens_watched if plan.watches else opens
 
     def machine(self, journey: str) -> JourneyMachine:
         """One journey's machine, for explanations. Raises StopIteration where there is none."""
@@ -101,22 +125,8 @@ class Program:
             self._fire(profile, at - 1)
         self._clock(profile, at)
         turn.sees(profile, event, at)
-        if self._words.traits:
-            self._learn(profile, event)
-        plan = self._plans.get(event.key, self._other)
-        states = profile.journeys
-        for machine, todo in plan.journeys:
-            state = turn.state = states.get(machine.id) or self._begin(turn, machine, todo)
-            if state.held and todo.watches:
-                machine.before(turn, todo)
-        for where, update in plan.updates:
-            if where is None or where(turn) is True:
-                update(profile, at)
-        if plan.ledger:
-            self._hear(turn, plan.ledger)
-        for machine, todo in plan.journeys:
-            turn.state = states[machine.id]
-            machine.hear(turn, todo)
+        for step in self._steps.get(event.key) or self._other.steps:
+            step(turn)
         if turn.wanted:
             settle(turn)
         return out
@@ -231,11 +241,12 @@ class Program:
         profile.ring = (ring + digest + body)[-self._ring :]
         return False
 
-    def _learn(self, profile: Profile, event: Interaction) -> None:
+    def _learn(self, turn: Turn) -> None:
         """Keep the traits that some rule reads: the latest by event time, never an anonymous visitor's over a known one's."""
-        if len(event.traits_raw) <= len(b"{}"):
+        event = turn.event
+        if event is None or len(event.traits_raw) <= len(b"{}"):
             return
-        said, known = event.traits, profile.traits
+        said, known = event.traits, turn.profile.traits
         for name in self._words.traits:
             if name in said:
                 if not keepable(said[name]):
@@ -249,9 +260,19 @@ class Program:
 class _Plan(NamedTuple):
     """What one event name makes the whole topology do."""
 
-    updates: tuple[tuple[Read | None, Update], ...]
+    steps: tuple[Step, ...]
+    """In their order: what is not in the definition is not among them."""
     journeys: tuple[tuple[JourneyMachine, Plan], ...]
-    ledger: tuple[tuple[Read | None, Hear], ...]
+
+
+def _at(journey: str, hear: Step) -> Step:
+    """The same at this journey's state."""
+
+    def step(turn: Turn) -> None:
+        turn.state = turn.profile.journeys[journey]
+        hear(turn)
+
+    return step
 
 
 def _due_order(timer: tuple[str, Instant]) -> tuple[Instant, str]:

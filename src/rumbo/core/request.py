@@ -60,7 +60,8 @@ class Request:
         self.rule, self.action, self.name = rule, action, f"{words.journey}/{rule}"
         self._mail, self._timer = words.mail, message_timer(words.journey)
         self._is_message = bool(words.contact.messages) and action.kind in words.contact.kinds
-        self._said, self._caps = said, words.caps
+        self._trigger, self._caps = said["trigger"], words.caps
+        self._flow, self._step = said.get("flow", msgspec.UNSET), said.get("step", msgspec.UNSET)
         self._because = f"step {rule}" if "flow" in said else f"trigger {rule}"
         self._requested, self._suppressed = f"action:{rule}", f"suppressed:{rule}"
         self._choices = {name: (words.expression(choice.by), choice) for name, choice in action.choices.items()}
@@ -106,9 +107,8 @@ class Request:
 
     def _ask(self, attempt: Attempt, scope: Scope) -> tuple[Gate | None, No | None]:
         """The first gate that says no, and its no. The expiry goes first."""
-        no = gates.expired(attempt, scope)
-        if no is not None:
-            return "expired", no
+        if 0 < attempt.expires_at <= scope.now:
+            return "expired", gates.expired(attempt, scope)
         for gate, ask in self.asks:
             no = ask(attempt, scope)
             if no is not None:
@@ -140,7 +140,7 @@ class Request:
         if self._caps and self._capped:
             for log in self._caps.write(turn, self.name, self.action, attempt.channel):
                 turn.took.setdefault(log, []).append(self.rule)
-        data = ActionRequested(**self._data(attempt, turn, signer, self._passed))
+        data = self._data(attempt, turn, signer, self._passed)
         occurrence = attempt.occurrence
         decision = signer.who.decide(turn, "action.requested", self._requested, data, occurrence)
         turn.out.append(decision)
@@ -153,7 +153,7 @@ class Request:
         gate, no, held = why
         said = answers(_EXPIRED if gate == "expired" else self.asks, gate, no)
         data = ActionSuppressed(
-            **self._data(attempt, turn, signer, said),
+            **msgspec.structs.asdict(self._data(attempt, turn, signer, said)),
             gate=no.gate or gate,
             detail=no.detail,
             would_release_at=_time(no.release_at),
@@ -163,23 +163,27 @@ class Request:
         occurrence = attempt.occurrence + again
         turn.out.append(signer.who.decide(turn, "action.suppressed", self._suppressed, data, occurrence))
 
-    def _data(self, attempt: Attempt, turn: Turn, signer: Signer, said: tuple[GateAnswer, ...]) -> dict[str, Any]:
-        action, causes = self.action, attempt.causes
+    def _data(self, attempt: Attempt, turn: Turn, signer: Signer, said: tuple[GateAnswer, ...]) -> ActionRequested:
+        action, who, causes, expires = self.action, signer.who, attempt.causes, attempt.expires_at
         if attempt.held_since:
             causes = (*causes, *turn.causes)
-        return {
-            "because": signer.who.because(turn, self._because, attempt.leaves, said, causes),
-            **self._said,
-            "kind": action.kind,
-            "channel": attempt.channel,
-            "purpose": action.purpose,
-            "params": attempt.params,
-            "priority": action.priority,
-            "expires_at": _time(attempt.expires_at),
-            "stage": turn.state.stage or None,
-            "scores": signer.scores(turn),
-            **signer.who.words(turn),
-        }
+        return ActionRequested(
+            customer=turn.profile.customer,
+            journey=who.journey,
+            version=who.version,
+            because=who.because(turn, self._because, attempt.leaves, said, causes),
+            trigger=self._trigger,
+            kind=action.kind,
+            channel=attempt.channel,
+            purpose=action.purpose,
+            flow=self._flow,
+            step=self._step,
+            params=attempt.params,
+            priority=action.priority,
+            expires_at=isoformat(expires) if expires else None,
+            stage=turn.state.stage or None,
+            scores=signer.scores(turn),
+        )
 
     def _expose(self, turn: Turn, who: Identity) -> None:
         for experiment in self._experiments:

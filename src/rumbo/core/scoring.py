@@ -229,7 +229,9 @@ class Scoring:
         due = turn.profile.timers.get(self._timer(score))
         because = self._who.because(turn, f"score {score.name}")
         data = ScoreChanged(
-            **self._who.words(turn),
+            customer=turn.profile.customer,
+            journey=self._journey,
+            version=self._who.version,
             because=because,
             score=score.name,
             value=None if state.out else round(value, 4),
@@ -242,7 +244,7 @@ class Scoring:
             next_crossing_at=isoformat(due) if due is not None else None,
         )
         state.emitted = value
-        again = self._said(turn, score.name, because)
+        again = self._said(turn, score.name, because) if turn.out else 0
         trigger = f"score:{score.name}:{again + 1}" if again else f"score:{score.name}"
         turn.out.append(self._who.decide(turn, "score.changed", trigger, data))
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from rumbo.core.condition import Compiled, Vocabulary, compile_condition, never
 from rumbo.core.definition import All, AnyOf, Back, Condition, Happened, Journey, Not, Stage
 from rumbo.core.instant import Instant
@@ -18,7 +20,7 @@ from rumbo.core.scope import Read, Scope
 from rumbo.core.tracker import tracker_name
 
 
-class Move(NamedTuple):
+class Move(msgspec.Struct, frozen=True):
     """One step between two stages, and the condition that asked for it."""
 
     origin: str
@@ -29,7 +31,7 @@ class Move(NamedTuple):
     dwell: int
 
 
-class Want(NamedTuple):
+class Want(msgspec.Struct, frozen=True):
     """Where the conditions say that the customer should be: asked first, so that authority and instability can hold it."""
 
     target: str
@@ -77,11 +79,14 @@ class StageMachine:
             self._edges[stage.name] for stage in ordered
         )
 
-    def _plain_stages(self) -> dict[str, tuple[tuple[Read, int, Compiled], ...]]:
-        """For each stage that can only be left upwards, the criteria above it from the highest down; none where there are side stages."""
+    def _plain_stages(self) -> dict[str, tuple[tuple[str, int, Read, int, Compiled], ...]]:
+        """For each stage that can only be left upwards, the criteria above it from the highest down; none where there are side stages.
+
+        Before each, a counter over the whole life and what it must have reached: most are told by it alone.
+        """
         plain = () if self._sides else tuple(name for name in self.names if not self._edges[name])
         return {
-            name: tuple((when.holds, rank, when) for rank, when in self.enter if rank > self.rank[name])
+            name: tuple((*when.needs, when.holds, rank, when) for rank, when in self.enter if rank > self.rank[name])
             for name in plain
         }
 
@@ -106,8 +111,9 @@ class StageMachine:
         state = scope.state
         upward = self._upward.get(state.stage)
         if upward is not None:
-            for holds, rank, criterion in upward:
-                if holds(scope) is True:
+            counted = scope.profile.counters.get
+            for counter, least, holds, rank, criterion in upward:
+                if counted(counter, 0) >= least and holds(scope) is True:
                     return Want(self.names[rank if self._skip else self.rank[state.stage] + 1], "forward", criterion)
             return None
         if (side := self._aside(scope)) is not None:
@@ -204,11 +210,13 @@ class StageMachine:
     def _go(
         self, scope: Scope, target: str, direction: Direction, why: Compiled | None, *, implied: bool = False
     ) -> Move:
-        state, now = scope.state, scope.now
-        self._clear(_way_in(state.stage), scope)  # a side stage that is left is entered anew
+        state, now, latched = scope.state, scope.now, self._latched
+        if latched:
+            self._clear(_way_in(state.stage), scope)  # a side stage that is left is entered anew
         move = Move(state.stage, target, direction, implied, why, max(now - state.entered_at, 0))
         state.stage, state.entered_at, state.entry = target, now, scope.occurrence
-        self._clear(f"{target}.until", scope)
+        if latched:
+            self._clear(f"{target}.until", scope)
         if target in self.rank and self.rank[target] > self.rank.get(state.high_water, -1):
             state.high_water = target
         state.history.append((target, now))

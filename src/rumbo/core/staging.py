@@ -34,10 +34,11 @@ class Staging:
         self.on_segments = any(each.segments for each in conditions) or any(each is None for each in self._hears)
         self._by_stage: dict[tuple[str, str], list[TriggerMachine]] = {}
         self._changed: tuple[Changed, ...] = ()
+        self._limits = any(each.stuck_after is not None or each.stuck_cohort for each in machine.by_name.values())
 
-    def calls(self, triggers: tuple[TriggerMachine, ...], changed: Changed) -> None:
-        """Tell it which triggers hang on stages, and who else wants to know."""
-        self._changed = (changed,)
+    def calls(self, triggers: tuple[TriggerMachine, ...], changed: Changed | None) -> None:
+        """Tell it which triggers hang on stages, and who else (if anyone) wants to know."""
+        self._changed = (changed,) if changed is not None else ()
         for each in triggers:
             if isinstance(each.on, OnStage):
                 self._by_stage.setdefault((each.on.stage, each.on.change), []).append(each)
@@ -86,10 +87,12 @@ class Staging:
         return True
 
     def _moved(self, turn: Turn, moves: list[Move], reason: Literal["authority"] | None = None) -> None:
+        told = self._by_stage or self._changed
         for move in moves:
             self._emit(turn, move, reason)
-            self._tell(turn, move.origin, "left")
-            self._tell(turn, move.target, "entered")
+            if told:
+                self._tell(turn, move.origin, "left")
+                self._tell(turn, move.target, "entered")
         self._arm_stuck(turn)
 
     def _entered(self, turn: Turn) -> None:
@@ -104,7 +107,9 @@ class Staging:
     def _emit(self, turn: Turn, move: Move, reason: Literal["authority"] | None) -> None:
         seen = tuple(move.why.explain(turn)) if move.why is not None else ()
         data = StageChanged(
-            **self._who.words(turn),
+            customer=turn.profile.customer,
+            journey=self._journey,
+            version=self._who.version,
             because=self._who.because(turn, f"stage {move.target}", seen),
             from_=move.origin,
             to=move.target,
@@ -124,7 +129,10 @@ class Staging:
         return turn.figures.get(figure(self._journey, stage.name, stage.stuck_cohort), stage.stuck_after)
 
     def _arm_stuck(self, turn: Turn) -> None:
-        limit, timers = self._limit(turn), turn.profile.timers
+        timers = turn.profile.timers
+        if not timers and not self._limits:
+            return
+        limit = self._limit(turn)
         if limit is None:
             timers.pop(self._stuck, None)
         else:

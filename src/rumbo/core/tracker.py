@@ -7,20 +7,20 @@ It never decides anything, and none of its collections grows without a cap.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Final
 
 from rumbo.core.definition import EventTest
 from rumbo.core.instant import SECOND, Duration, Instant
-from rumbo.core.profile import Profile
-from rumbo.core.scope import Read, Scope
+from rumbo.core.scope import Read, Scope, Turn
 
 EXACT: Final = 64
 """Windows that need at most so many interactions keep their exact times; longer ones count in buckets of 1/32 of the window."""
 BUCKETS: Final = 32
 
-Update = Callable[[Profile, Instant], None]
+Update = Callable[[Turn], None]
+"""Remembers the interaction that is being stepped."""
 
 
 def tracker_name(events: EventTest) -> str:
@@ -70,16 +70,16 @@ class Tracker:
 
 
 def _count(name: str) -> Update:
-    def update(profile: Profile, _at: Instant) -> None:
-        counters = profile.counters
+    def update(turn: Turn) -> None:
+        counters = turn.profile.counters
         counters[name] = counters.get(name, 0) + 1
 
     return update
 
 
 def _last(name: str) -> Update:
-    def update(profile: Profile, at: Instant) -> None:
-        last = profile.last
+    def update(turn: Turn) -> None:
+        last, at = turn.profile.last, turn.at
         if at > last.get(name, 0):
             last[name] = at
 
@@ -87,10 +87,11 @@ def _last(name: str) -> Update:
 
 
 def _window(name: str, keep: int) -> Update:
-    def update(profile: Profile, at: Instant) -> None:
-        times = profile.windows.get(name)
+    def update(turn: Turn) -> None:
+        windows, at = turn.profile.windows, turn.at
+        times = windows.get(name)
         if times is None:
-            profile.windows[name] = [at]
+            windows[name] = [at]
             return
         if at >= times[-1]:
             times.append(at)
@@ -106,8 +107,8 @@ def _bucket(name: str, within: Duration) -> Update:
     """Bucket starts and counts in turn: [start, count, start, count, …], at most the window's worth."""
     width = bucket_width(within)
 
-    def update(profile: Profile, at: Instant) -> None:
-        cells = profile.windows.setdefault(name, [])
+    def update(turn: Turn) -> None:
+        at, cells = turn.at, turn.profile.windows.setdefault(name, [])
         start = at - at % width
         index = len(cells) - 2
         while index >= 0 and cells[index] > start:
@@ -141,10 +142,20 @@ class Trackers:
         """Every event name that some tracker listens to by name."""
         return {name for each in self._known.values() for name in each.events.names}
 
-    def listening(self, key: str) -> tuple[tuple[Read | None, Update], ...]:
-        """What to do for an interaction of this (folded) name: a guard or None, and the update."""
-        hear = [each for each in self._known.values() if not each.events.names or key in each.events.names]
-        return tuple((each.where, update) for each in hear for update in each.updates())
+    def listening(self, key: str) -> Iterator[Update]:
+        """What to remember of an interaction of this (folded) name."""
+        for each in self._known.values():
+            if not each.events.names or key in each.events.names:
+                for update in each.updates():
+                    yield update if each.where is None else _where(each.where, update)
+
+
+def _where(where: Read, update: Update) -> Update:
+    def guarded(turn: Turn) -> None:
+        if where(turn) is True:
+            update(turn)
+
+    return guarded
 
 
 def count_within(times: list[Instant], after: Instant) -> int:

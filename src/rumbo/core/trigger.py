@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rumbo.core.condition import Vocabulary, compile_condition, describe
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import Absence, EventTest, OnCondition, OnEvent, OnStage, Trigger
@@ -92,3 +94,19 @@ def act(machine: TriggerMachine, turn: Turn, signer: Signer) -> None:
         return
     request = machine.request
     request.want(request.attempt(turn, machine.leaves(turn)), turn, signer)
+
+
+def calling(machine: TriggerMachine, signer: Signer) -> Callable[[Turn], None]:
+    """A trigger on interactions of its name as one function: its `where`, then `act`."""
+    where, request, again = machine.where, machine.request, machine.trigger.again != "always"
+    guard = machine.guard.holds if machine.guard is not None else None
+
+    def call(turn: Turn) -> None:
+        if (
+            (where is None or where(turn) is True)
+            and (guard is None or guard(turn) is True)
+            and (not again or machine.due_again(turn))
+        ):
+            request.want(request.attempt(turn, machine.leaves(turn)), turn, signer)
+
+    return call
