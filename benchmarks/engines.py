@@ -31,6 +31,10 @@ class Run(NamedTuple):
     session_ms: int = 30_000
     commit_ms: int = 1_000
     triggers: int = 10
+    journal: int = 0
+    """Entries of each kind kept of a customer, where somebody looks at them."""
+    web_port: int = 0
+    """Where the worker answers; 0: nowhere."""
 
     @property
     def outputs(self) -> list[str]:
@@ -120,7 +124,8 @@ def _topology(run: Run) -> None:
     shutil.copytree(ROOT / "topologies" / "benchmark", folder)
     text = (folder / "topology.yaml").read_text().replace("topology: benchmark", f"topology: {run.name}").replace("benchmark-input", run.topic)
     names = ("transitions", "scores", "actions", "suppressed", "corrections", "progress", "control", "events")
-    (folder / "topology.yaml").write_text(f"{text}\noutputs: {{{', '.join(f'{each}: {run.name}.{each}' for each in names)}}}\n")
+    text += f"\noutputs: {{{', '.join(f'{each}: {run.name}.{each}' for each in names)}}}\n" + (f"journal: {run.journal}\n" if run.journal else "")
+    (folder / "topology.yaml").write_text(text)
     more = [
         f"  - {{id: other_{number}, event: Other {number}, where: \"event.properties.value >= {number}\", cooldown: 1h, "
         "action: {kind: crm, task: other}, policy: service}\n"
@@ -138,9 +143,9 @@ def _topology(run: Run) -> None:
 def _rumbo(run: Run, number: int) -> Started:
     command = [
         str(RUMBO), "-m", "rumbo.cli", "run", str(run.folder / "topology"), "--broker", run.kafka.boot,
-        "--state-dir", str(run.folder / f"state-{number}"), "--web-port", "0",
+        "--state-dir", str(run.folder / f"state-{number}"), "--web-port", str(run.web_port),
     ]  # fmt: skip
-    return Started(command, {"RUMBO__SESSION_TIMEOUT": str(run.session_ms / 1000)})
+    return Started(command, {"RUMBO__SESSION_TIMEOUT": str(run.session_ms / 1000), "RUMBO__WEB_RATE": "10000"})
 
 
 def _rejected_since(run: Run) -> int:

@@ -8,6 +8,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+OK, UNKNOWN = 200, 404
+
 
 class Sample(NamedTuple):
     """A look at a run: seconds of the wall, records consumed and written, CPU seconds of the process tree before and after they were asked for."""
@@ -111,6 +113,25 @@ def grows(lags: Sequence[tuple[float, int]], rate: float) -> bool:
     if len(lags) < 3:
         return True
     return statistics.linear_regression(at, behind).slope > 0.02 * rate
+
+
+def answers(asked: Sequence[tuple[str, float, int, float, bool]]) -> dict[str, dict[str, float]]:
+    """Percentiles in milliseconds by what was asked, and of all, of (what, when due, status, milliseconds, whether about the one asked for).
+
+    `unknown`: not heard of yet; `refused` and `wrong`: no answer, or about somebody else.
+    """
+    whats = list(dict.fromkeys(each[0] for each in asked))
+    return {what: _answered([each for each in asked if what in {"all", each[0]}]) for what in [*whats, "all"]}
+
+
+def _answered(asked: Sequence[tuple[str, float, int, float, bool]]) -> dict[str, float]:
+    ordered = sorted(each[3] for each in asked)
+    shares = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+    return {
+        "requests": len(asked), "unknown": sum(each[2] == UNKNOWN for each in asked),
+        "refused": sum(each[2] not in {OK, UNKNOWN} for each in asked), "wrong": sum(each[2] == OK and not each[4] for each in asked),
+        **{name: percentile(ordered, each) for name, each in shares.items()},
+    }  # fmt: skip
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

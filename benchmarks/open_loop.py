@@ -6,13 +6,13 @@ import pickle
 import random
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks import figures
 from benchmarks.compare import compare
-from benchmarks.engines import PEERS, ROOT, Engine, Run
+from benchmarks.engines import PEERS, ROOT, RUMBO, Engine, Run
 from benchmarks.generate import PARTITIONS, START_MS, _event, murmur2
 from benchmarks.modes import fresh, start
 from benchmarks.process import Worker, wait_for
@@ -20,35 +20,38 @@ from benchmarks.topics import Input, Kafka
 
 WARM = 0.25
 """The first quarter is not counted: start-up, caches, the JVM's compiler."""
+OURS = ("viewer",)
+"""Helpers that need a library which the peers have not (an HTTP client), and nothing of Rumbo."""
 DEFAULT_COMMIT_MS = 100
 """What Kafka Streams commits by with exactly once unless told otherwise: the drain's second would be its latency."""
 
 
-def open_loop(kafka: Kafka, engine: Engine, rate: float, seconds: float) -> dict[str, Any]:
-    """One engine at one rate; the topic is empty before."""
+def open_loop(
+    kafka: Kafka, engine: Engine, rate: float, seconds: float, more: Iterable[Callable[[Run], tuple[str, ...]]] = (), **options: int
+) -> dict[str, Any]:
+    """One engine at one rate; the topic is empty before. *more*: other helpers that begin with the loader, as their commands."""
     events = int(rate * seconds) // 100 * 100
     topic = f"open-{engine.key}-{time.time_ns()}"
     kafka.create([topic, f"{topic}.dlq"])
     given = kafka.expect(topic, events)
-    with fresh(kafka, engine, given, commit_ms=DEFAULT_COMMIT_MS) as run:
+    with fresh(kafka, engine, given, commit_ms=DEFAULT_COMMIT_MS, **options) as run:
         file = run.folder / "found"
-        helpers = [
-            _helper("loader", kafka.boot, topic, str(events), str(rate)),
-            _helper("reader", kafka.boot, str(file), *run.outputs),
-        ]
+        began = [_helper("loader", kafka.boot, topic, str(events), str(rate)), *(_helper(*each(run)) for each in more)]
+        helpers = [*began, _helper("reader", kafka.boot, str(file), *run.outputs)]
         worker = start(engine, run)
         try:
             for each in helpers:
                 _said(each, "ready")
             primed(kafka, run, engine, topic)
-            lags, begin, cpu = _at_rate(engine, run, given, worker, helpers[0], rate)
+            lags, begin, cpu = _at_rate(engine, run, given, worker, began, rate)
         finally:
             worker.stop()
             for each in helpers:
                 each.terminate()
             for each in helpers:
                 each.wait(30)
-        return {"rate": rate, "events": events, "held": not figures.grows(lags, rate), "cpu_share": cpu, **_figures(engine, given, run, file, begin, rate)}
+        told = _figures(engine, given, run, file, begin, rate)
+        return {"rate": rate, "events": events, "held": not figures.grows(lags, rate), "cpu_share": cpu, **told}
 
 
 def primed(kafka: Kafka, run: Run, engine: Engine, topic: str) -> float:
@@ -82,12 +85,13 @@ def _await(outputs: Iterator[tuple[str, bytes | None]], engine: Engine, missing:
     raise AssertionError("a watch does not end")
 
 
-def _at_rate(engine: Engine, run: Run, given: Input, worker: Worker, loader: subprocess.Popen[str], rate: float) -> tuple[list[tuple[float, int]], float, float]:
-    """Let the loader go, and look at the lag each half second: the lags, when it began, the share of a core."""
+def _at_rate(engine: Engine, run: Run, given: Input, worker: Worker, began: list[subprocess.Popen[str]], rate: float) -> tuple[list[tuple[float, int]], float, float]:
+    """Let the loader (and who begins with it) go, and look at the lag each half second: the lags, when it began, the share of a core."""
     begin = time.time() + 0.5
-    assert loader.stdin is not None
-    loader.stdin.write(f"{begin}\n")
-    loader.stdin.flush()
+    for each in began:
+        assert each.stdin is not None
+        each.stdin.write(f"{begin}\n")
+        each.stdin.flush()
     time.sleep(max(begin - time.time(), 0))
     lags, cpu = [], worker.cpu()
     until = begin + given.events / rate
@@ -99,7 +103,8 @@ def _at_rate(engine: Engine, run: Run, given: Input, worker: Worker, loader: sub
         if time.time() > begin + WARM * (until - begin):
             lags.append((time.time() - begin, behind))
     share = (worker.cpu() - cpu) / (time.time() - begin)
-    _said(loader, "sent")
+    for each in began:
+        _said(each, "sent")
     if engine.tells:
         wait_for(lambda: run.kafka.committed(run.name, given.topic) >= given.events + PARTITIONS, 120, f"the end of {engine.name}'s lag", 0.2)
     time.sleep(1.5)  # for the reader
@@ -125,7 +130,7 @@ def _figures(engine: Engine, given: Input, run: Run, file: Path, begin: float, r
 
 
 def _helper(name: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [str(PEERS), "-m", f"benchmarks.{name}", *arguments]
+    command = [str(RUMBO if name in OURS else PEERS), "-m", f"benchmarks.{name}", *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 

@@ -76,7 +76,7 @@ def text(rows: list[Row]) -> str:
     sessions = {each["id"]: each for each in rows if each["mode"] == "session"}
     lines = [HEAD]
     for mode, skewed, made in (
-        ("drain", False, _drain), ("drain", True, _drain), ("long drain", False, _drain), ("open loop", False, _open_loop), ("triggers", False, _triggers),
+        ("drain", False, _drain), ("drain", True, _drain), ("long drain", False, _drain), ("open loop", False, _open_loop), ("view", False, _view), ("triggers", False, _triggers),
         ("recovery", False, _recovery), ("memory", False, _memory), ("workers", False, _workers),
     ):  # fmt: skip
         these = [each for each in rows if each["mode"] == mode and each["skewed"] == skewed]
@@ -91,7 +91,7 @@ def text(rows: list[Row]) -> str:
 
 
 TITLES = {
-    "drain": "Drain", "long drain": "Drain, long", "open loop": "Latency at a fixed rate", "triggers": "What triggers cost",
+    "drain": "Drain", "long drain": "Drain, long", "open loop": "Latency at a fixed rate", "view": "The customer view at half load", "triggers": "What triggers cost",
     "recovery": "Start and recovery", "memory": "Memory and state", "workers": "More workers on one machine",
 }  # fmt: skip
 
@@ -140,6 +140,25 @@ def _open_loop(rows: list[Row]) -> list[str]:
         "From the instant that an input was to be sent to the instant that a separate `read_committed` reader has the output; the first quarter is not "
         "counted. Kafka Streams commits each 100 ms here, its own default with exactly once.", "", *figures.table(head, body),
     ]  # fmt: skip
+
+
+def _view(rows: list[Row]) -> list[str]:
+    head = ("asked for", "requests", "p50 ms", "p99", "p99.9", "max", "not heard of yet", "refused", "wrong")
+    lines = [
+        f"Rumbo, asked {rows[0]['reads']} times a second over HTTP while it is sent half of what it drains: from the instant that a request was to be sent to "
+        "the last byte of its answer. Of several rounds the worst is told.", "",
+    ]  # fmt: skip
+    body = []
+    for what in rows[0]["views"]:
+        these = [each["views"][what] for each in rows]
+        counted = [f"{sum(int(each[kind]) for each in these):,}" for kind in ("requests", "unknown", "refused", "wrong")]
+        body.append((what, counted[0], *(f"{max(each[share] for each in these):,.1f}" for share in ("p50", "p99", "p99.9", "max")), *counted[1:]))
+    rounds = [
+        f"- Round {each['round']}: {each['rate']:,.0f} events a second (it drains {each['own_rate']:,.0f}), {each['cpu_share']:.0%} of a core, the lag "
+        f"{'holds' if each['held'] else 'grows: it does not count'}; its outputs p50 {each['p50']:,.0f} ms, p99 {each['p99']:,.0f} ms; wrong {_wrong([each])}."
+        for each in rows
+    ]  # fmt: skip
+    return [*lines, *figures.table(head, body), "", *rounds]
 
 
 def _triggers(rows: list[Row]) -> list[str]:

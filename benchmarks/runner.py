@@ -29,6 +29,7 @@ from benchmarks.open_loop import open_loop
 from benchmarks.process import use_core_0
 from benchmarks.recovery import recovery
 from benchmarks.topics import Input, Kafka
+from benchmarks.view import view
 from tests.broker.cluster import Cluster
 
 HERE = Path(__file__).parent
@@ -51,6 +52,7 @@ MAIN = ("faust", "quix", "rumbo", "streams_eos")
 ASIDE = ("quix_tuned", "bytewax", "streams_alo", "bound")
 DURABLE = ("rumbo", "streams_eos", "quix")
 COMMON_RATE = 1_000
+VIEW_SECONDS = 40
 
 
 def short(engines: list[str], events: int, rounds: int) -> list[Step]:
@@ -60,6 +62,7 @@ def short(engines: list[str], events: int, rounds: int) -> list[Step]:
         these = [each for each in engines if each in MAIN or number == 2 or rounds == 1]
         made += _there_and_back("drain", these, events, number)
     made += [Step("open loop", each, 20, 1, option=COMMON_RATE) for each in ("rumbo", "streams_eos") if each in engines]
+    made += [Step("view", "rumbo", events, 1, option=0.5)] if "rumbo" in engines else []
     return made + _there_and_back("drain", [each for each in engines if each in DURABLE], events, 1, skewed=True)
 
 
@@ -72,6 +75,7 @@ def full(engines: list[str], events: int, rounds: int) -> list[Step]:
         for number in range(1, rounds + 1):
             made += _there_and_back("drain", engines, events, number, skewed=skewed)
     made += [Step("open loop", each, 60, 1, option=share) for share in (COMMON_RATE, 0.3, 0.5, 0.6, 0.8) for each in durable]
+    made += [Step("view", "rumbo", events, number, option=0.5) for number in few] if "rumbo" in engines else []
     for number in few:
         made += _there_and_back("long drain", [each for each in ("rumbo", "streams_eos") if each in engines], events * 4, number)
     if "rumbo" in engines:
@@ -110,6 +114,7 @@ class Bench:
         engine = ENGINES[step.engine]
         row = {"session": self.session["id"], "step": list(step), "at": time.time(), **step._asdict(), **self._figures(step, engine)}
         told = {key: row[key] for key in ("rate", "rate_half", "rss", "p50", "p99", "max", "held", "start_new", "start_warm", "start_wiped", "per_million") if key in row}
+        told |= {f"view {share}": row["views"]["all"][share] for share in ("p50", "p99")} if "views" in row else {}
         figures = "  ".join(f"{key} {value:,.1f}" for key, value in told.items())
         say(f"{step.mode} {step.round} {engine.name} {step.option or ''}: {figures}  {'outputs equal' if report.counts(row) else row['found']}")
         return row
@@ -118,6 +123,8 @@ class Bench:
         if step.mode == "open loop":
             rate = float(step.option or COMMON_RATE)
             return open_loop(self.kafka, engine, rate if rate > 1 else rate * self._own_rate(step.engine), step.events)
+        if step.mode == "view":
+            return view(self.kafka, engine, self.given(step.events, skewed=False), float(step.option or 0.5), VIEW_SECONDS)
         if step.mode == "recovery":
             return recovery(self.kafka, engine, step.events, step.customers)
         given = self.given(step.events, skewed=step.skewed, customers=step.customers)
@@ -196,7 +203,7 @@ def main() -> None:
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--modes", help="only these, of: discarded, drain, open loop, long drain, triggers, recovery, memory, workers")
+    parser.add_argument("--modes", help="only these, of: discarded, drain, open loop, view, long drain, triggers, recovery, memory, workers")
     parser.add_argument("--fresh", action="store_true", help="begin a new session even where one could go on")
     options = parser.parse_args()
     if options.form == "report":

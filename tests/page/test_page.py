@@ -130,10 +130,73 @@ def test_why_not_is_answered_in_words(served, browser):
     browser.go(f"{served.url}/#/customer/h-1")
     browser.says("Why not?")
     browser.js(
-        "const s = document.querySelector('#trigger'); s.value = [...s.options].find(o => o.text === 'thank redeemer').value"
+        "const s = document.querySelector('#rule'); s.value = [...s.options].find(o => o.text === 'thank redeemer').value"
     )
     browser.one("form.row button").click()
     browser.says("What would have to differ", "Coupon Redeemed")
+
+
+async def a_cart(worker):
+    """Somebody in the middle of a flow, who was greeted by the channel that they named, and opened it."""
+    who = [f"c-{n}" for n in range(40)]
+    known = {"preferred_channel": "push"}
+    await worker.hear(*((each, "", 0.4, {}, known) for each in who))
+    await worker.hear(*((each, "Account Created", 0.5) for each in who))
+    await worker.hear(*((each, "Product Added", 0.6, {"cart_id": "cart/7"}) for each in who))
+    for each in who:
+        told = worker.window.customer(each).profile.ledger.messages
+        if told:
+            return each, next(iter(told))
+    raise AssertionError("nobody was greeted")
+
+
+def test_a_customer_in_a_flow_is_shown_with_the_channel_that_they_prefer(tmp_path, browser):
+    """Open flows, messages and what became of them, experiments; why the flow does not begin again; and what has no place of its own."""
+    worker = Worker(tmp_path, "topologies/outreach", lambda topology: msgspec.structs.replace(topology, journal=9))
+    with Served(worker) as served:
+        who, action = served.do(a_cart(worker))
+        full = next(each for each in decisions(served, who) if each["id"].startswith(action))["id"]
+        served.do(worker.hear((who, "Email Opened", 0.7, {"action_id": full})))
+        browser.go(f"{served.url}/#/customer/{who}")
+        browser.says(
+            "In a flow", "cart · cart/7", "Preferred channel", "named by the customer", "1 of 1 opened, 0 clicked"
+        )
+        browser.says("Messages", "by push, opened 2026-01-01 16:48", "not for offers", "Experiments")
+        browser.js(
+            "const s = document.querySelector('#rule'); s.value = [...s.options].find(o => o.text === 'cart').value"
+        )
+        browser.one("form.row button").click()
+        browser.says("it does not begin", "event.properties.cart_id must be there")
+        assert browser.js("return [...document.querySelectorAll('#rule optgroup')].map(o => o.label)") == [
+            "Triggers",
+            "Flows",
+        ]
+        browser.go(f"{served.url}/#/definition")
+        browser.says("Flows", "cart", "after exit")
+    worker.close()
+
+
+def test_what_is_stored_of_a_journey_and_has_no_place_is_shown(tmp_path, browser):
+    """A partial match of a sequence, as it is: nothing known of a customer is kept from who looks them up."""
+    journey = tmp_path / "journey.yaml"
+    journey.write_text(
+        "journey: j\nversion: '1.0'\ntriggers:\n"
+        "  - {id: s, sequence: {steps: [A, {followed_by: B}], within: 1d}, action: {kind: crm, task: x, purpose: service, expires_after: 1d}}\n"
+    )
+    (tmp_path / "topology.yaml").write_text(
+        "topology: t\nsources: [{topic: e, key: customer}]\njourneys: [journey.yaml]\nstart: earliest\nclock: log\n"
+    )
+    worker = Worker(tmp_path / "state", tmp_path)
+    with Served(worker) as served:
+        served.do(worker.hear(("c", "A", 0)))
+        assert answer(served, "/v1/customers/c")["journeys"]["j"]["more"]
+        browser.go(f"{served.url}/#/customer/c")
+        browser.says("More of this journey", "matches")
+    worker.close()
+
+
+def decisions(served, who):
+    return answer(served, f"/v1/customers/{who}/decisions")["decisions"]
 
 
 def test_what_a_customer_allowed_is_shown(tmp_path, browser):

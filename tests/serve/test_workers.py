@@ -249,6 +249,42 @@ def test_why_a_trigger_does_not_act_names_the_gate_and_what_would_have_to_differ
     assert any("2026-01-22" in each for each in lapse["why_not"]["differ"])
 
 
+def test_why_a_flow_does_not_begin_is_what_the_command_says(tmp_path):
+    """The instance that is under way, the key that is missing, what begins it; a name that is none, or both, is refused with the cure."""
+    worker = Worker(tmp_path, "topologies/outreach")
+
+    async def look():
+        await worker.hear(("c", "Trial Started", 0.5))
+        before = worker.window.customer("c").profile
+        async with worker.served() as session:
+            trial = await why(session, "c", b'{"flow": "trial"}')
+            cart = await why(session, "c", b'{"flow": "cart", "journey": "outreach"}')
+            unknown = await why(session, "c", b'{"flow": "trail"}', 404)
+            trigger = await why(session, "c", b'{"trigger": "trial"}', 404)
+            for bad in (
+                b"{}",
+                b'{"flow": "trial", "trigger": "welcome"}',
+                b'{"flow": null}',
+                b'{"flow": "trial", "trigger": null}',
+            ):
+                said = await why(session, "c", bad, 400)
+            assert worker.window.customer("c").profile == before
+            return trial, cart, unknown, trigger, said
+
+    trial, cart, unknown, trigger, said = run(asyncio.wait_for(look(), 10))
+    assert (trial["flow"], trial["trigger"]) == ("trial", None)
+    assert trial["last_acted"] == "2026-01-01T12:00:00Z"
+    assert trial["why_not"]["again"]["holds"] is False
+    assert "the instance that began 2026-01-01T12:00:00Z must be over" in trial["why_not"]["differ"]
+    assert cart["last_acted"] is None
+    assert "event.properties.cart_id must be there: it keys the flow" in cart["why_not"]["differ"]
+    assert any("Product Added" in each for each in cart["why_not"]["differ"])
+    assert (unknown["title"], "did you mean 'trial'?" in unknown["detail"]) == ("No such flow", True)
+    assert trigger["title"] == "No such trigger"
+    assert '{"flow": "cart"}' in said["detail"]
+    worker.close()
+
+
 def test_the_funnel_of_both_is_the_sum_of_each(pair):
     """Addition, not a guess."""
     one, two = pair

@@ -89,14 +89,14 @@ class Worker:
             worker.store.close()
 
     async def hear(self, *events):
-        """Step interactions: (customer, name, day, properties)."""
+        """Step interactions: (customer, name, day, properties, traits)."""
         batches = {}
         for number, (customer, name, day, *rest) in enumerate(events):
             place = place_of(customer.encode(), PARTITIONS)
             said = {
                 "type": "track", "event": name, "userId": customer, "messageId": f"{customer}-{name}-{day}-{number}",
                 "timestamp": isoformat(START + round(day * DAY)), "properties": rest[0] if rest else {},
-            }  # fmt: skip
+            } | ({"type": "identify", "traits": rest[1]} if rest[1:] else {})  # fmt: skip
             at = self.offsets[place]
             self.offsets[place] += 1
             source = self.topology.sources[0].topic

@@ -14,6 +14,7 @@ from zlib import crc32
 
 from rumbo.core import profile as record
 from rumbo.core.authority import Order
+from rumbo.core.channel import Preference, preference
 from rumbo.core.consent import Consent
 from rumbo.core.contact import Hear, Ledgers, Listed
 from rumbo.core.decision import Decision
@@ -51,6 +52,8 @@ class Program:
         contact: Contact | None = None,
     ) -> None:
         words = Words(zone, contact)
+        if words.contact.preferred is not None:  # whoever looks the customer up asks for it, even where no action does
+            words.traits.add(words.contact.preferred.trait)
         self._ledgers = Ledgers(words.contact, words.read, self._delivered)
         self.topology, self.journeys = topology, tuple(journeys)
         self._machines = tuple(JourneyMachine(topology, journey, words) for journey in journeys)
@@ -102,6 +105,10 @@ class Program:
     def scores(self, journey: str) -> dict[str, ScoreMachine]:
         """The score machines of one journey; none where the topology no longer has it."""
         return next((machine.scores for machine in self._machines if machine.id == journey), {})
+
+    def prefers(self, profile: Profile, now: Instant) -> Preference | None:
+        """The channel that a customer prefers, and what speaks for it."""
+        return preference(self._words.contact, profile, now)
 
     def reads(self, figures: dict[str, Duration]) -> None:
         """Which frozen figures of the cohort count from here on (`core.staging.figure`); the caller keeps them with its position."""

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from rumbo.core import gate as gates
+from rumbo.core.channel import chosen
 from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Gate, GateAnswer, Leaf
 from rumbo.core.definition import Action, Cap, HoldOut, Limits
@@ -283,10 +284,4 @@ def _channel(action: Action, words: Vocabulary) -> Callable[[Scope], str | None]
     if fixed != PREFERRED or preferred is None:
         return lambda _scope: fixed
     read: Read = words.expression(f"traits.{preferred.trait}")
-    otherwise, known = preferred.otherwise, frozenset(preferred.channels)
-
-    def choose(scope: Scope) -> str | None:
-        found = read(scope)
-        return found if isinstance(found, str) and found in known else otherwise
-
-    return choose
+    return lambda scope: chosen(preferred, read(scope))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from rumbo.core.channel import Preference
 from rumbo.core.consent import Status, read
 from rumbo.core.decision import Gate
 from rumbo.core.instant import Instant, isoformat
@@ -126,6 +127,8 @@ class CustomerView(msgspec.Struct, frozen=True):
     """What the customer has said, the last word for each purpose and channel, the latest first."""
     suppressed_since: str | None = None
     """Since when the customer is on the suppression list; null: not on it."""
+    preferred_channel: Preference | None = None
+    """What `channel: preferred` of an action would become now, and what speaks for it; null where nothing does."""
     messages: tuple[MessageView, ...] = ()
     """The last messages sent, the latest first, and what has become of them."""
     exposures: dict[str, str] = {}
@@ -149,6 +152,7 @@ def profile_view(profile: Profile, program: Program, now: Instant) -> CustomerVi
         traits={name: kept[0] for name, kept in sorted(profile.traits.items())},
         timers=_times(dict(sorted(profile.timers.items(), key=lambda each: (each[1], each[0])))),
         consents=_consents(profile.ledger),
+        preferred_channel=program.prefers(profile, at),
         messages=_messages(profile.ledger),
         exposures=profile.ledger.exposures if profile.ledger is not None else {},
         suppressed_since=_listed_since(profile.ledger),

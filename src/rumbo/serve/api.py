@@ -107,11 +107,13 @@ class Api:
 
     @asks
     async def why_not(self, request: web.Request) -> web.Response:
-        """Why a trigger does not act for a customer as things stand."""
+        """Why a trigger does not act, or a flow does not begin, for a customer as things stand."""
         try:
             question = _question(await request.read())
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ProblemError(400, "Not a question", f'{error}; for example {{"trigger": "welcome"}}') from None
+            raise ProblemError(
+                400, "Not a question", f'{error}; for example {{"trigger": "welcome"}} or {{"flow": "cart"}}'
+            ) from None
         return await self._owned(request, lambda customer: self._silence(customer, question))
 
     def _silence(self, customer: str, question: Question) -> Any:
@@ -121,7 +123,8 @@ class Api:
         try:
             return self._asking.answer(found, self._state.journal(customer), question)
         except LookupError as error:
-            raise ProblemError(HTTPStatus.NOT_FOUND, "No such trigger", str(error.args[0])) from None
+            kind = "trigger" if question.flow is msgspec.UNSET else "flow"
+            raise ProblemError(HTTPStatus.NOT_FOUND, f"No such {kind}", str(error.args[0])) from None
 
     async def _owned(self, request: web.Request, answer: Callable[[str], Any]) -> web.Response:
         """Answer here, or hand on to the worker that has the customer; 503 where nobody has them now."""

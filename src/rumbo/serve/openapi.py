@@ -62,7 +62,7 @@ ROUTES: Final = (
     Route("get", "/v1/customers/{id}", "customer", "Everything known about one customer", CustomerView, _ONE, None, _CUSTOMER),
     Route("get", "/v1/customers/{id}/timeline", "timeline", "What happened to one customer, with the decisions that came of it", Timeline, _ONE, None, _CUSTOMER),
     Route("get", "/v1/customers/{id}/decisions", "decisions", "What was decided for one customer, with the reasons", Decisions, _ONE, None, _CUSTOMER),
-    Route("post", "/v1/customers/{id}/why-not", "whyNot", "Why a trigger does not act for a customer as things stand", Silence, (*_ONE, 413), Question, _CUSTOMER),
+    Route("post", "/v1/customers/{id}/why-not", "whyNot", "Why a trigger does not act, or a flow does not begin, for a customer as things stand", Silence, (*_ONE, 413), Question, _CUSTOMER),
     Route("get", "/v1/journeys", "journeys", "The journeys of the topology as they run", Journeys),
     Route("get", "/v1/journeys/{journey}/funnel", "funnel", "How many customers are in each stage, and how many got so far", Funnel, (404,), None, _JOURNEY),
     Route("get", "/v1/journeys/{journey}/moves", "moves", "How customers moved between the stages", Moves, (404,), None, _JOURNEY),
@@ -140,6 +140,7 @@ def _schemas() -> dict[str, Any]:
         "description": "A decision as it was written to its topic: a CloudEvent in JSON.",
         "oneOf": [{"title": event_type(kind), **envelope(kind, _ref(DATA[kind]))} for kind in kinds],
     }
+    made["Question"]["oneOf"] = [{"required": ["trigger"]}, {"required": ["flow"]}]
     decision = {"$ref": _REF.format(name="Decision")}
     made["Timeline"]["properties"]["kept"]["minimum"] = 0
     for owner in ("TimelineEntry", "Decisions"):

@@ -6,6 +6,7 @@ import { every } from "./every.js";
 import { because, count, decided, decimal, instant, label, shown } from "./words.js";
 
 const SECONDS = 3;
+const MESSAGES = 10; // of a hundred that are kept
 
 /** Show one customer until the signal; `journeys` are the drawings, for the order of stages and the names of triggers. */
 export function show(root, id, journeys, signal, trouble) {
@@ -42,7 +43,8 @@ function standing(name, journeys) {
   const note = el("p.note");
   const scores = el("div.scores");
   const segments = el("ul.tags", { "aria-label": "Segments" });
-  const root = el("section.card", { "aria-label": `Journey ${label(name)}` }, el("h2", {}, label(name)), way, note, scores, segments);
+  const [flows, held, waiting, acted, more] = [pairs("In a flow"), pairs("Held back for later"), pairs("Counting the silence"), pairs("Acted last"), pairs("More of this journey")];
+  const root = el("section.card", { "aria-label": `Journey ${label(name)}` }, el("h2", {}, label(name)), way, note, scores, segments, flows.root, held.root, waiting.root, acted.root, more.root);
   root.tell = (each) => {
     const high = order.findIndex((stage) => stage.stage === each.high_water);
     keyed(way, order.map((stage, at) => ({ ...stage, at })), (stage) => stage.stage, (stage) => el(stage.side ? "li.side" : "li", {}, el("span", {}, label(stage.stage)), " ", el("small")), (made, stage) => {
@@ -56,6 +58,11 @@ function standing(name, journeys) {
     const drawn = journeys.find((one) => one.journey === name)?.scores ?? [];
     keyed(scores, Object.entries(each.scores), ([score]) => score, ([score]) => gauge(score, drawn.find((one) => one.score === score)), (made, [, score]) => made.tell(score));
     keyed(segments, Object.entries(each.segments), ([segment]) => segment, ([segment]) => el("li", {}, label(segment), " ", el("small")), (made, [, at]) => say(made.lastChild, `since ${instant(at)}`));
+    flows.tell((each.flows ?? []).map((one) => [one.key === null ? one.flow : `${one.flow} · ${one.key}`, [`at ${label(one.step)} since ${instant(one.since)}`, one.until && `until ${instant(one.until, true)}`].filter(Boolean).join(", ")]));
+    held.tell((each.held_actions ?? []).map((one) => [`${one.rule} · ${instant(one.since, true)}`, `by ${label(one.gate)} until ${instant(one.until, true)}`]));
+    waiting.tell(Object.entries(each.waiting ?? {}).map(([trigger, at]) => [trigger, `since ${instant(at)}`]));
+    acted.tell(Object.entries(each.last_actions ?? {}).map(([trigger, at]) => [trigger, instant(at)]));
+    more.tell(Object.entries(each.more ?? {}).map(([part, value]) => [part, shown(value)]));
   };
   return root;
 }
@@ -84,16 +91,22 @@ function gauge(name, drawing) {
 function known() {
   const listed = el("p.listed", { hidden: true });
   const due = pairs("Due next");
+  const channel = pairs("Preferred channel");
+  const messages = pairs("Messages");
+  const exposures = pairs("Experiments");
   const consents = pairs("Consents");
   const traits = pairs("Traits");
   const last = pairs("Last seen");
   const counters = pairs("Counted");
   const more = pairs("More");
-  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, consents.root, traits.root, last.root, counters.root, more.root);
+  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, channel.root, consents.root, messages.root, exposures.root, traits.root, last.root, counters.root, more.root);
   const tell = (found) => {
     listed.hidden = !found.suppressed_since;
     say(listed, `On the suppression list since ${instant(found.suppressed_since)}.`);
     consents.tell((found.consents ?? []).map((each) => [`${any(each.purpose, "every purpose")} by ${any(each.channel, "every channel")}`, word(each)]));
+    channel.tell(preferred(found.preferred_channel));
+    messages.tell((found.messages ?? []).slice(0, MESSAGES).map((each) => [`${each.rule.split("/").at(-1)} · ${instant(each.sent, true)}`, became(each)]));
+    exposures.tell(Object.entries(found.exposures ?? {}).map(([name, variant]) => [name, variant]));
     due.tell(Object.entries(found.timers).map(([name, at]) => [name.replaceAll(":", " · "), instant(at, true)]));
     traits.tell(Object.entries(found.traits).map(([name, value]) => [name, shown(value)]));
     last.tell(Object.entries(found.last).map(([name, at]) => [name, instant(at)]));
@@ -104,6 +117,24 @@ function known() {
 }
 
 const any = (name, all) => (name === "*" ? all : label(name));
+
+/** The channel, by what it is known, what it must not be used for, how each was answered. */
+function preferred(found) {
+  if (!found) return [];
+  const by = { customer: "named by the customer", topology: "the topology's default", answers: "answered best" }[found.by];
+  const named = found.named && found.named !== found.channel ? `; they named ${found.named}, which is none of its channels` : "";
+  return [
+    [found.channel, by + named],
+    ...Object.entries(found.refused ?? {}).map(([purpose, why]) => [`not for ${label(purpose)}`, why]),
+    ...(found.answers ?? []).map((each) => [`answers by ${each.channel}`, `${count(each.opened)} of ${count(each.sent)} opened, ${count(each.clicked)} clicked`]),
+  ];
+}
+
+/** What became of a message. */
+function became(each) {
+  const [what, at] = [["clicked", each.clicked], ["opened", each.opened], ["delivered", each.delivered]].find(([, when]) => when) ?? ["sent, no answer yet", null];
+  return [each.channel && `by ${each.channel}`, at ? `${what} ${instant(at)}` : what].filter(Boolean).join(", ");
+}
 
 /** A consent in words. */
 function word(each) {
@@ -167,30 +198,40 @@ function check(holds, text, detail) {
 }
 
 function silence(id, journeys, signal) {
-  const choices = journeys.flatMap((journey) => journey.triggers.map((each) => [journey.journey, each.trigger]));
+  const choices = journeys.flatMap((journey) => [
+    ...journey.triggers.map((each) => ({ journey: journey.journey, trigger: each.trigger })),
+    ...(journey.flows ?? []).map((each) => ({ journey: journey.journey, flow: each.flow })),
+  ]);
   const said = el("div", { role: "status" });
   if (!choices.length) return el("span");
-  const choose = el("select", { id: "trigger" }, choices.map(([journey, trigger], at) => el("option", { value: at }, journeys.length > 1 ? `${label(journey)}: ${label(trigger)}` : label(trigger))));
+  const option = (choice) => {
+    const { journey, trigger, flow } = choice;
+    return el("option", { value: choices.indexOf(choice) }, `${journeys.length > 1 ? `${label(journey)}: ` : ""}${label(trigger ?? flow)}`);
+  };
+  const group = (name, some) => (some.length ? el("optgroup", { label: name }, some.map(option)) : null);
+  const groups = [group("Triggers", choices.filter((each) => each.trigger)), group("Flows", choices.filter((each) => each.flow))].filter(Boolean);
+  const choose = el("select", { id: "rule" }, groups);
   const submit = async (event) => {
     event.preventDefault();
-    const [journey, trigger] = choices[Number(choose.value)];
+    const asked = choices[Number(choose.value)];
     try {
-      said.replaceChildren(answer(await question(`/v1/customers/${encodeURIComponent(id)}/why-not`, { trigger, journey })));
+      said.replaceChildren(answer(await question(`/v1/customers/${encodeURIComponent(id)}/why-not`, asked)));
     } catch (error) {
       if (!signal.aborted) said.replaceChildren(el("p.note", {}, error.message));
     }
   };
   return el("section.card", { "aria-labelledby": "silence-title" }, el("h2", { id: "silence-title" }, "Why not?"),
-    el("form.row", { submit }, el("label", { for: "trigger" }, "Trigger"), choose, el("button", { type: "submit" }, "Ask")), said);
+    el("form.row", { submit }, el("label", { for: "rule" }, groups.length > 1 ? "Trigger or flow" : "Trigger"), choose, el("button", { type: "submit" }, "Ask")), said);
 }
 
 function answer(said) {
   const { called, guard, again, gates, differ } = said.why_not;
+  const [not, last] = said.flow === null ? ["act", "last acted"] : ["begin", "an instance is under way since"];
   return el("div.reason", {},
-    el("p", {}, differ?.length ? "As things stand it does not act. What would have to differ:" : said.summary),
+    el("p", {}, differ?.length ? `As things stand it does not ${not}. What would have to differ:` : said.summary),
     differ?.length ? el("ul.differ", {}, differ.map((each) => el("li", {}, each))) : null,
     el("ul.checks", {}, tree(called), guard ? tree(guard) : null, tree(again), (gates ?? []).map((each) => check(each.passed, `gate ${label(each.gate)}`, each.detail))),
-    el("p.note", {}, `As of ${instant(said.as_of, true)} UTC, in ${label(said.stage)}${said.last_acted ? `; last acted ${instant(said.last_acted)}` : ""}.`));
+    el("p.note", {}, `As of ${instant(said.as_of, true)} UTC, in ${label(said.stage)}${said.last_acted ? `; ${last} ${instant(said.last_acted)}` : ""}.`));
 }
 
 /** A branch of an explanation, with its parts. */

@@ -41,6 +41,10 @@ export function decided(event) {
       return ["aside", `would move to ${label(data.suggested)}`, "the stage is set by somebody"];
     case "segment.changed":
       return [data.change === "entered" ? "forward" : "aside", `segment ${label(data.segment)} ${data.change}`, ""];
+    case "flow.changed":
+      return [data.change === "entered" || data.change === "completed" ? "forward" : "aside", `flow ${label(data.flow)} ${data.change}`, [data.key, data.step && data.change !== "entered" && `at ${label(data.step)}`, data.change !== "entered" && label(data.reason)].filter(Boolean).join(", ")];
+    case "exposure.recorded":
+      return ["other", `in experiment ${label(data.experiment)}`, `variant ${label(data.variant)}`];
     case "score.changed":
       return ["score", `${label(data.score)} ${decimal(data.value)}`, data.band === data.previous_band ? `was ${decimal(data.previous)}` : `${data.previous_band ?? "no band"} → ${data.band ?? "no band"}`];
     case "action.requested":
