@@ -110,7 +110,7 @@ async def packed(servers: str, topic: str, codec: str, records: list[Produced]) 
 
 def poison(run: Round, kills: int = 2) -> Verdict:
     """F7: all of the poison set, as the first records of each partition and mixed at 1 % into live traffic, over kills."""
-    run.repeats = run.beyond = True
+    run.repeats = True
     produce_odd(run)
     run.traffic.source = poisoned(run.seed)
     run.traffic.start()

@@ -10,7 +10,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from heapq import heappush
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,15 +19,13 @@ from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.generate import murmur2
 from rumbo.core import profile as profiles
-from rumbo.core.decision import Decision
 from rumbo.core.instant import Instant, isoformat, parse_instant
-from rumbo.core.interaction import Interaction
 from rumbo.core.profile import DUE_BYTES, Profile
 from rumbo.engine import position as record
 from rumbo.engine.broker import changelog_of, needed
 from rumbo.engine.position import Position
 from rumbo.engine.store import POSITION_KEY, Memory, Store
-from rumbo.intake import Clock, Record, read_control
+from rumbo.intake import Record
 from rumbo.local import Local
 from rumbo.local.view import profile_view
 from rumbo.output import Encoder
@@ -51,9 +48,6 @@ class Verdict:
     """Progress records, each of one committed transaction."""
     aborted: int = 0
     """Decisions that only a reader of uncommitted data sees, again or at all."""
-    otherwise: int = 0
-    """Decisions of aborted transactions only, where records came later than the lateness allows: batches fall otherwise when they are
-    taken again, and such a record then meets other timers. Where none did, these are `foreign`."""
     lost: int = 0
     phantom: int = 0
     twice: int = 0
@@ -125,28 +119,6 @@ class Expected:
         return {each for found in self.order.values() for each in found}
 
 
-class ByBatch(Local):
-    """The core, told when time passes: an event far out of order meets other timers before or after it, as batches happen to fall."""
-
-    def step(self, event: Interaction, lateness: int = 0, partition: int = 0) -> list[Decision]:
-        """Step one interaction; no other customer's timer."""
-        _ = lateness
-        here = self._partition(partition)
-        profile = self._profile(here, event.customer)
-        self.program.reads(here.figures)
-        self.counts["processed"] += 1
-        before = profile.due
-        decisions = self.program.advance(profile, event)
-        if profile.due and profile.due != before:
-            heappush(here.timers, (profile.due, event.customer))
-        self.latest = max(self.latest, event.at)
-        return decisions
-
-    def passes(self, instant: Instant, partition: int) -> list[Decision]:
-        """What is due by an instant fires."""
-        return self._control(Clock(at=instant), self._partition(partition))
-
-
 def fold(bench: Bench) -> Expected:
     """The pure core over the input topic as it is, in the order of the progress records, up to where they end; and what they say of time, checked."""
     found, encoder = Expected(), Encoder(bench.topology.outputs, bench.topology.mode)
@@ -161,7 +133,7 @@ def fold(bench: Bench) -> Expected:
         def refused(raw: Any, _: object, number: int = number) -> None:
             found.rejected[number, raw.offset] += 1
 
-        local, clock = ByBatch(bench.topology, rejected=refused), 0
+        local = Local(bench.topology, rejected=refused)
         for each in progress[number]:
             said = json.loads(each.value)
             decisions = []
@@ -169,28 +141,18 @@ def fold(bench: Bench) -> Expected:
                 for one in records if topic == bench.source else controls[number]:
                     if begin <= one.offset < end:
                         taken = Record(topic, number, one.offset, one.timestamp, one.key, one.value, tuple(one.headers))
-                        if topic == bench.source:
-                            decisions += local.send(taken)
-                        else:
-                            clock = max(clock, _instant_of(taken))
-            clock = max(clock, local.latest - bench.topology.sources[0].lateness - 1) if local.latest else clock
+                        decisions += local.send(taken)
+            clock = max(local.clock(number), 0)
             if parse_instant(said["clock"]) != clock and said["sources"]:
                 found.clocks.append(
                     f"partition {number}, progress at {each.offset}: {said['clock']}, not {isoformat(clock)}"
                 )
-            if not said["sources"]:
-                decisions += local.passes(clock, number)
             for one in decisions:
                 found.order[encoder(one).topic, number, one.customer].append(one.id)
         local.counts.update(local.program.stats)
         found.profiles |= {(number, name): each for name, each in local.profiles.items()}
         found.fates += local.counts
     return found
-
-
-def _instant_of(control: Record) -> Instant:
-    said = read_control(control)
-    return said.at if isinstance(said, Clock) else 0
 
 
 def _by_partition(records: Iterable[Any]) -> dict[int, list[Any]]:
@@ -200,11 +162,10 @@ def _by_partition(records: Iterable[Any]) -> dict[int, list[Any]]:
     return found
 
 
-def judge(bench: Bench, states: Iterable[Path], served: Mapping[str, Any], *, repeats: bool = False, beyond: bool = False) -> Verdict:  # fmt: skip
+def judge(bench: Bench, states: Iterable[Path], served: Mapping[str, Any], *, repeats: bool = False) -> Verdict:  # fmt: skip
     """The whole oracle, when every worker is gone. *served*: what the workers answered for customers while all was quiet.
 
     *repeats*: whether a producer repeated records on purpose; where not, a repeat would hide a record read twice.
-    *beyond*: whether records come later than the lateness allows.
     """
     expected, verdict = fold(bench), Verdict()
     verdict.records = sum(len(each) for each in expected.records.values())
@@ -212,8 +173,6 @@ def judge(bench: Bench, states: Iterable[Path], served: Mapping[str, Any], *, re
     changelog = {(each.partition, each.key): each.value for each in bench.read(changelog_of(bench.topology))}
     positions = {number: record.load(changelog.get((number, POSITION_KEY))) for number in range(PARTITIONS)}
     _outputs(bench, expected, verdict)
-    if beyond:
-        verdict.otherwise, verdict.foreign = verdict.foreign, 0
     _letters(bench, expected, verdict)
     _state(bench, expected, verdict, changelog, states)
     _views(bench, expected, verdict, positions, served)

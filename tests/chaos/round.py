@@ -117,8 +117,6 @@ class Round:
         """Whatever else a scenario measures."""
         self.repeats = False
         """Whether the scenario produces repeats on purpose."""
-        self.beyond = False
-        """Whether records come later than the lateness allows."""
 
     # Workers ------------------------------------------------------------------------------------------------------------
 
@@ -297,7 +295,7 @@ class Round:
             served |= ask(worker, [name for name in names if served.get(name, LATER) == LATER])
         for name in list(self.workers):
             self.end(name)
-        return judge(self.bench, self.bench.folder.glob("state-*"), served, repeats=self.repeats, beyond=self.beyond)
+        return judge(self.bench, self.bench.folder.glob("state-*"), served, repeats=self.repeats)
 
     def stall(self) -> float:
         """The longest time, in seconds, in which some partition committed nothing although records came all the time."""

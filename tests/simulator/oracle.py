@@ -45,6 +45,12 @@ def check(world: World) -> None:
     assert not expected - written, f"lost {len(expected - written)}"
     assert not written.keys() - expected.keys(), f"phantom {len(written.keys() - expected.keys())}"
     assert written == expected, "twice"
+    everything = {
+        json.loads(row.value)["id"] for topic in TOPOLOGY.outputs.decisions for row in world.uncommitted(topic)
+    }
+    assert not everything - expected.keys(), (
+        f"aborted, and not what the input gives: {len(everything - expected.keys())}"
+    )
     assert len(world.committed(f"{SOURCE}.dlq")) == rejected, "dead letters"
     changelog = {
         row.key[1:]: profiles.load(row.value[DUE_BYTES:])

@@ -328,6 +328,13 @@ def cut_off_fetch_not_read_again() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def time_passes_between_batches_only() -> Iterator[None]:
+    """A late record meets the timers before or after it as batches happen to end."""
+    with patch.object(PartitionWorker, "_bound", lambda _, __: 0):
+        yield
+
+
 PLANTED: tuple[Planted, ...] = (
     outputs_outside_the_transaction,
     store_written_before_the_commit,
@@ -348,4 +355,5 @@ PLANTED: tuple[Planted, ...] = (
     overdue_timers_forgotten,
     cut_off_fetch_not_read_again,
     timers_by_the_wall_during_a_backlog,
+    time_passes_between_batches_only,
 )

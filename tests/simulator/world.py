@@ -39,6 +39,8 @@ from tests.simulator.process import PARTITIONS, SOURCE, STAGE, TOPOLOGY, Process
 CHAOS_SECONDS = 12.0
 LAST = 4
 """So many records come when the trouble is over."""
+LATE = 0.15
+"""So many come minutes to days after others of later times: further than the lateness allows, which is none."""
 END_SECONDS = 120.0
 MEMORY = "/dev/shm"  # noqa: S108  disks that need no fsync, where the machine has such
 
@@ -86,15 +88,16 @@ class World:
     # Input --------------------------------------------------------------------------------------------------------------
 
     async def produce(self) -> None:
-        """Interactions of a few customers, in order; markers and aborted records between them."""
+        """Interactions of a few customers, some of them late; markers and aborted records between them."""
         at, cluster, chance = EPOCH_MS - 30 * 86_400_000, self.cluster, self.random
         count = chance.randrange(60, 140)
         for number in range(count):
             customer = f"c{chance.randrange(8)}"
             at += chance.choice((1_000, 60_000, 3_600_000, 20_000_000))
+            late = chance.choice((60_000, 3_600_000, 30_000_000, 300_000_000)) if chance.random() < LATE else 0
             event = {
                 "type": "track", "event": chance.choice(("Viewed", "Viewed", "Bought")), "messageId": f"m{number}",
-                "userId": customer, "timestamp": at,
+                "userId": customer, "timestamp": at - late,
             }  # fmt: skip
             value = b"{broken" if chance.random() < 0.02 else json.dumps(event).encode()
             partition = murmur2(customer.encode()) % PARTITIONS
@@ -239,9 +242,15 @@ class World:
 
     def committed(self, topic: str) -> list[Any]:
         """What a reader of committed data sees."""
-        return [
-            row for n in range(PARTITIONS) for row in self.cluster.logs[topic, n].read(0, 100_000, committed=True)[0]
-        ]
+        return self._seen(topic, committed=True)
+
+    def uncommitted(self, topic: str) -> list[Any]:
+        """What a reader of uncommitted data sees."""
+        return self._seen(topic, committed=False)
+
+    def _seen(self, topic: str, *, committed: bool) -> list[Any]:
+        logs = [self.cluster.logs[topic, number] for number in range(PARTITIONS)]
+        return [row for log in logs for row in log.read(0, 100_000, committed=committed)[0]]
 
 
 def _one_thread(options: Any) -> Any:

@@ -1,7 +1,8 @@
 """One partition of the stage that decides: the batch protocol. Everything of a batch commits together, then the store follows.
 
 Check the beginning, read, group by customer, load, step, one transaction (outputs, rejects, changelog, position, progress),
-one write of the store. It decides nothing: that is the program's. It knows no Faust.
+one write of the store. What is decided does not depend on where batches end: time passes with each record, and by no clock that is
+not committed. It decides nothing: that is the program's. It knows no Faust.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from asyncio import sleep
 from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from time import monotonic, time
 from typing import Any, Final, NamedTuple
 from zlib import crc32
@@ -46,6 +48,7 @@ READ_AT_ONCE: Final = 1_000
 """Records between two looks of the event loop at everything else: some 10 ms of work."""
 STEP_AT_ONCE: Final = 64
 """Records that are read, stepped and encoded before the next ones are looked at: what they make stays in the processor's cache."""
+FOREVER: Final = 2**62
 Groups = dict[tuple[str, int], list[Row]]
 """(topic, partition) -> what a transaction writes there."""
 _NO_HEADERS: Final[list[tuple[str, bytes]]] = []
@@ -115,6 +118,25 @@ class PartitionWorker:
 
     async def take(self, batch: Batch) -> None:
         """Process one batch, whole; the timers that its time makes due follow in transactions of their own."""
+        if self._owed:
+            await self.timers()  # what a predecessor's clock had made due comes before everything that it had not read
+        for each in self._parts(batch):
+            await self._take(each)
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        """A batch of control records ends after each clock record and before each figure: what is due by then fires in between."""
+        if batch.topic != self.stage.control:
+            return [batch]
+        parts, begin, first = list[Batch](), batch.begin, 0
+        kinds = [type(read_control(each)) for each in batch.records]
+        for number, (kind, following) in enumerate(pairwise(kinds), 1):
+            if kind is Clock or following is Figures:
+                end = batch.records[number - 1].offset + 1
+                parts.append(batch._replace(begin=begin, end=end, records=batch.records[first:number]))
+                begin, first = end, number
+        return [*parts, batch._replace(begin=begin, records=batch.records[first:])]
+
+    async def _take(self, batch: Batch) -> None:
         trimmed = self._continues(batch)
         self.stage.failpoints.reached("after_poll")
         started = monotonic()
@@ -149,7 +171,8 @@ class PartitionWorker:
     async def _step(self, topic: str, records: Sequence[Any], groups: Groups) -> None:
         """Some records at a time: read, load each customer once, step each interaction in order; then let the process breathe."""
         source, figures, program = self.position.sources[topic], self.position.figures, self.stage.program
-        passed, latest = 0, source.clock
+        passed, latest, clock = 0, source.clock, self.position.clock
+        allowed, bound = self.stage.lateness[topic] + 1, self._bound(topic)
         for begin in range(0, len(records), STEP_AT_ONCE):
             await sleep(0)
             program.reads(figures)  # meanwhile other partitions had their turn
@@ -158,10 +181,16 @@ class PartitionWorker:
             profiles, advance = self._touched.open({each.customer for each in interactions}), program.advance
             decisions: list[Decision] = []
             for each in interactions:
-                made = advance(profiles[each.customer], each)
+                profile, at = profiles[each.customer], each.at
+                if at <= clock and 0 < profile.due <= clock:
+                    decisions += program.fire(profile, clock)  # it is late: what time has passed was due before it came
+                made = advance(profile, each)
                 if made:
                     decisions += made
-                latest = max(latest, each.at)
+                if at > latest:
+                    latest = at
+                    moved = min(bound, at - allowed)
+                    clock = max(clock, moved)
             self._touched.close()
             self._encode(decisions, groups)
             self.notes.heard(interactions)
@@ -241,12 +270,22 @@ class PartitionWorker:
                     self.position.figures.update(figures)
                 case Said(event=event, journey=journey, order=order):
                     profile = self._touched.open({event.customer})[event.customer]
+                    if 0 < profile.due <= self.position.clock:
+                        decisions += program.fire(profile, self.position.clock)
                     decisions += program.instruct(profile, event, journey, order)
                     self._touched.close()
                 case Reject(reason=reason):
                     self.stage.metrics.ignored(each.topic, reason)
         self._encode(decisions, groups)
         return latest
+
+    def _bound(self, topic: str) -> Instant:
+        """How far time may pass within a batch of this source: no further than the others that are behind."""
+        sources, lateness = self.position.sources, self.stage.lateness
+        behind = (
+            each for each, caught_up in self.caught_up.items() if each in lateness and each != topic and not caught_up
+        )
+        return min((sources[each].clock - lateness[each] - 1 for each in behind), default=FOREVER)
 
     def has_to_look(self) -> bool:
         """Whether a quiet partition has anything to see: the clock of a live topology moves by itself."""
@@ -269,7 +308,12 @@ class PartitionWorker:
             event_clock(position, self.stage.lateness, self.caught_up),
             live_clock(topology.clock, position, self.stage.lateness, wall=wall, broker=self._broker_now()),
         )
-        position.clock = max(position.clock, moved)
+        if moved > position.clock:
+            position.clock = moved
+            if self.store.due(moved, 1):
+                await self._commit(
+                    {}, None
+                )  # were the firing broken off, what comes meanwhile must not be taken before it
         return await self.timers()
 
     def _broker_now(self) -> Instant:

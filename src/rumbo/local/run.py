@@ -84,6 +84,7 @@ class Local:
         decisions = self.program.instruct(profile, said.event, said.journey, said.order)
         if profile.due and profile.due != before:
             heappush(here.timers, (profile.due, profile.customer))
+        decisions.extend(self._fire(here, here.clock))
         return decisions
 
     def _control(self, found: Clock | Figures, here: _Partition) -> list[Decision]:
@@ -98,6 +99,10 @@ class Local:
         if here is None:
             here = self._partitions[number] = _Partition()
         return here
+
+    def clock(self, partition: int = 0) -> Instant:
+        """What time it is in a partition; before all times where nothing has come."""
+        return self._partition(partition).clock
 
     def _profile(self, here: _Partition, customer: str) -> Profile:
         profile = here.profiles.get(customer)
@@ -120,10 +125,9 @@ class Local:
             heappush(here.timers, (due, event.customer))
         self.latest = max(self.latest, at)
         clock = at - lateness - 1
-        if clock > here.clock:
-            here.clock = clock
-            if here.timers and here.timers[0][0] <= clock:
-                decisions.extend(self._fire(here, clock))
+        here.clock = max(here.clock, clock)
+        if here.timers and here.timers[0][0] <= here.clock:  # a late event may have set one that is due already
+            decisions.extend(self._fire(here, here.clock))
         return decisions
 
     def until(self, instant: Instant) -> list[Decision]:
