@@ -399,6 +399,20 @@ def test_events_of_a_late_hour_do_not_raise_a_score_into_the_past():
     assert run(journey, event("A", 5 * MINUTE), event("B", 10 * MINUTE), event("C", 0)) == []
 
 
+@pytest.mark.parametrize("ids", [1, 2, 3])
+def test_a_score_names_the_last_events_of_each_rule(ids):
+    """As many as the score keeps; of a rule that is asked for fewer, those that there were."""
+    rules = (d.Points("a", A, 10.0, half_life=14 * DAY), d.Points("b", B, 1.0, half_life=14 * DAY))
+    score = d.Score("s", rules, bands=(d.Band("hot", 35, 5),), event_ids=ids)
+    program = Program("test", [d.Journey("j", "1.0", scores=(score,))])
+    profile, found = program.load("c", None), []
+    for each in (event("B", 0, "b"), *(event("A", at, f"a{at}") for at in range(4))):
+        found += program.advance(profile, each)
+        profile = program.load("c", program.dump(profile))
+    (changed,) = found
+    assert [each.event_ids for each in changed.data.contributors] == [("a1", "a2", "a3")[-ids:], ("b",)]
+
+
 @pytest.mark.parametrize("count", [64, 65, 200])
 def test_long_windows_count_in_buckets_within_their_stated_error(count):
     """More than 64 within W are counted in buckets of W/32."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rumbo.core.condition import Compiled
 from rumbo.core.decay import Fading, add
@@ -24,8 +24,12 @@ class Award(NamedTuple):
     key: Read | None
     """The value of `once_per`."""
     fading: Fading
+    ids: int = 1
+    """How many events' ids are kept, the last ones."""
 
 
+_IDS: Final = 2
+"""Where the ids stand in what is kept of a rule: [value, anchor, id, …]."""
 Give = Callable[[ScoreState, Scope], float]
 """Gives one rule's points if they are due; the points given (0 for none)."""
 
@@ -34,6 +38,7 @@ def giver(award: Award) -> Give:
     """One rule as a function; a rule of fixed points without conditions is the quick one."""
     rule = award.rule
     plain = award.where is None and award.when is None and not rule.once and award.key is None and rule.at_most is None
+    plain = plain and award.ids == 1
     if (
         plain
         and isinstance(rule.points, int | float)
@@ -95,7 +100,7 @@ def _asking(award: Award) -> Give:
             state.rules[rule.key] = [points, at, event.id]
         else:
             add(own, points, at, None if rule.decay is not None else rule.half_life)
-            own[2] = event.id
+            own[_IDS:] = [*own[_IDS:][1 - award.ids :], event.id] if award.ids > 1 else [event.id]
         return points
 
     return give

@@ -17,6 +17,8 @@ from rumbo.core.definition import (
     Comes,
     Condition,
     Contact,
+    Derived,
+    Dwell,
     EventTest,
     Happened,
     Idle,
@@ -30,10 +32,11 @@ from rumbo.core.definition import (
     Where,
 )
 from rumbo.core.expression import UNKNOWN, is_unknown
-from rumbo.core.instant import Instant, format_duration, isoformat
+from rumbo.core.instant import SECOND, Instant, format_duration, isoformat
 from rumbo.core.message import Mail, last_of, status_of
 from rumbo.core.scope import Read, Scope
 from rumbo.core.tracker import EXACT, Trackers, bucket_width, count_buckets, count_within, passes
+from rumbo.core.visit import dwell
 from rumbo.core.zone import ZoneOf
 
 NextChange = Callable[[Scope], Instant]
@@ -74,6 +77,8 @@ class Vocabulary(NamedTuple):
     """Who reads the zone of this name, or (None) the customer's (`core.zone`); asking keeps the traits that name it."""
     contact: Contact
     """What a customer may be asked, whatever the journey."""
+    derived: Derived
+    """What is derived from interactions, whatever the journey."""
     caps: Caps
     mail: Mail
     journey: str
@@ -99,6 +104,8 @@ def compile_condition(condition: Condition, words: Vocabulary, latch: str | None
             return _message(condition, words)
         case Idle():
             return _idle(condition, words)
+        case Dwell():
+            return _dwell(condition, words)
         case InBand() | Level():
             return _score(condition, words)
         case InStage() | Reached():
@@ -276,6 +283,28 @@ def _idle(condition: Idle, words: Vocabulary) -> Compiled:
         return [Leaf(text, holds(scope), {"last": isoformat(last) if last is not None else None})]
 
     return Compiled(holds, next_change, explain, _hears(condition.events), frozenset(), stages=False)
+
+
+def _dwell(condition: Dwell, words: Vocabulary) -> Compiled:
+    names = frozenset(each for each in condition.pages if not each.endswith("*"))
+    begins = tuple(each[:-1] for each in condition.pages if each.endswith("*"))
+    length, last_session = condition.length, condition.last_session
+    text = f"{format_duration(length)} on {' or '.join(condition.pages) or 'any page'}"
+    text += " in the last session" if last_session else ""
+
+    def fits(page: str) -> bool:
+        return page in names or page.startswith(begins) or not condition.pages
+
+    def holds(scope: Scope) -> bool:
+        return dwell(scope.profile, fits, last_session=last_session) >= length
+
+    def explain(scope: Scope) -> list[Leaf]:
+        found = dwell(scope.profile, fits, last_session=last_session)
+        return [Leaf(text, found >= length, {"seconds": found / SECOND})]
+
+    sessions = words.derived.sessions
+    hears = _hears(sessions.events) if sessions is not None else frozenset[str]()
+    return Compiled(holds, never, explain, hears, frozenset(), stages=False)
 
 
 def _score(condition: InBand | Level, words: Vocabulary) -> Compiled:

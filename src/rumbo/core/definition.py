@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from rumbo.core.instant import DAY, Duration
+from rumbo.core.instant import DAY, MINUTE, Duration
 
 
 class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -60,6 +60,17 @@ class Idle(_Data, frozen=True, tag="idle"):
 
     events: EventTest
     length: Duration
+
+
+class Dwell(_Data, frozen=True, tag="dwell"):
+    """At least this long on the pages named, in all sessions that are kept or in the last one; `*` ends a name that begins so.
+
+    No pages: any.
+    """
+
+    length: Duration
+    pages: tuple[str, ...] = ()
+    last_session: bool = False
 
 
 class InBand(_Data, frozen=True, tag="band"):
@@ -119,7 +130,20 @@ class Not(_Data, frozen=True, tag="not"):
 
 
 Condition: TypeAlias = (
-    Happened | Comes | MessageIs | Idle | InBand | Level | InStage | Reached | InSegment | Where | All | AnyOf | Not
+    Happened
+    | Comes
+    | MessageIs
+    | Idle
+    | Dwell
+    | InBand
+    | Level
+    | InStage
+    | Reached
+    | InSegment
+    | Where
+    | All
+    | AnyOf
+    | Not
 )
 
 
@@ -233,6 +257,8 @@ class Score(_Data, frozen=True):
     floor: float | None = 0.0
     min_delta: float | None = None
     """Also emit when the value moved by this much since it was last emitted."""
+    event_ids: int = 1
+    """Of each rule, the ids of so many events are kept: what `contributors` quotes."""
     traits: tuple[Trait, ...] = ()
     """A fit score has these in place of `rules`."""
     grades: bool = False
@@ -534,6 +560,26 @@ class Contact(_Data, frozen=True):
     messages: tuple[MessageRule, ...] = ()
     kinds: tuple[str, ...] = ("message",)
     """Kinds of actions that are messages."""
+
+
+# What is derived --------------------------------------------------------------------------------------------------------
+
+
+class Sessions(_Data, frozen=True):
+    """Runs of such interactions of which no two neighbours are more than `gap` apart.
+
+    `page` is an expression over one of them that names a page; one without a value is no view.
+    """
+
+    events: EventTest
+    gap: Duration = 30 * MINUTE
+    page: str = "event.properties.path"
+
+
+class Derived(_Data, frozen=True):
+    """What the topology derives from interactions, whatever the journey."""
+
+    sessions: Sessions | None = None
 
 
 # Flows ------------------------------------------------------------------------------------------------------------------

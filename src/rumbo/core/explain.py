@@ -16,6 +16,7 @@ from rumbo.core.definition import (
     All,
     AnyOf,
     Condition,
+    Dwell,
     EventTest,
     Happened,
     Idle,
@@ -29,7 +30,7 @@ from rumbo.core.definition import (
 )
 from rumbo.core.expression import Node, is_unknown, parse, unparse
 from rumbo.core.expression.node import Binary, Unary
-from rumbo.core.instant import format_duration, isoformat, parse_instant
+from rumbo.core.instant import SECOND, format_duration, isoformat, parse_instant
 from rumbo.core.scope import Scope
 
 
@@ -163,6 +164,10 @@ def _needs(condition: Condition, seen: Branch, sight: Sight) -> str:
             return _points(score, _enter(sight.journey, score, band), seen)
         case Level(score=score, at_least=least):
             return _points(score, least, seen)
+        case Dwell(length=length):
+            return (
+                f"{format_duration(length - round(float(seen.saw.get('seconds', 0)) * SECOND))} more: {seen.condition}"
+            )
         case MessageIs(rule=rule, status=status, not_=not_, length=length):
             sent = seen.saw.get("sent")
             if sent is None:

@@ -22,6 +22,7 @@ from rumbo.core.scope import Scope, Turn
 from rumbo.core.score import ScoreMachine
 from rumbo.core.scoring import Awarding, Scoring
 from rumbo.core.segment import Segment, Segments
+from rumbo.core.sequence import SequenceMachine
 from rumbo.core.stage import StageMachine
 from rumbo.core.staging import Staging
 from rumbo.core.trigger import AbsenceMachine, TriggerMachine, act, calling
@@ -98,8 +99,11 @@ class JourneyMachine:
         """What would have to differ for an instance of a flow to begin; empty where nothing stands against it."""
         return self._flows.hinders(scope, flow)
 
-    def plan(self, key: str) -> Plan:
-        """What an interaction of this (folded) name can touch; `""` stands for names that no rule mentions."""
+    def plan(self, key: str, *, named: bool = False) -> Plan:
+        """What an interaction of this (folded) name can touch; `""` stands for names that no rule mentions.
+
+        `named`: of triggers that follow any interaction only those that name it (what is derived breaks no strict sequence).
+        """
         return Plan(
             awards=self._scoring.listening(key),
             stages=self._staging.listens(key),
@@ -108,7 +112,7 @@ class JourneyMachine:
             absences=self._waiting.absences_on(key),
             segments=self._segments.listening(key),
             orders=self._orders.listening(key),
-            listeners=tuple(each.hear for each in self._watchers if each.hears is None or key in each.hears),
+            listeners=tuple(each.hear for each in self._watchers if _follows(each, key, named=named)),
         )
 
     def mentioned(self) -> set[str]:
@@ -264,6 +268,12 @@ class JourneyMachine:
                 else:
                     act(machine, turn, self._signer)
             machine.acted(turn)
+
+
+def _follows(each: Watcher, key: str, *, named: bool) -> bool:
+    if each.hears is not None:
+        return key in each.hears
+    return not named or not isinstance(each, SequenceMachine) or key in each.names
 
 
 def _order(machine: TriggerMachine) -> int:

@@ -24,7 +24,7 @@ HISTORY_CAP: Final = 20
 
 
 class ScoreState(msgspec.Struct, array_like=True, gc=False):
-    """One score. `lanes`: accumulator (value, anchor) for each group and half-life; `rules`: the same for each rule, with the last event's id."""
+    """One score. `lanes`: accumulator (value, anchor) for each group and half-life; `rules`: the same for each rule, with the ids of its last events."""
 
     lanes: dict[str, list[Any]] = {}
     rules: dict[str, list[Any]] = {}
@@ -51,6 +51,17 @@ class Ledger(msgspec.Struct, array_like=True):
     """Experiment -> the variant that was recorded."""
     messages: dict[str, list[Any]] = {}
     """First characters of an action's id -> `core.message.Message`, in the order sent."""
+
+
+class Visits(msgspec.Struct, array_like=True):
+    """When the customer was there, and on which pages (`core.visit`). Only where the topology asks for it."""
+
+    spans: list[list[Any]] = []
+    """The last sessions, ascending: [first interaction, last, how many]."""
+    views: list[list[Any]] = []
+    """The last views of pages, ascending: [at, page]."""
+    pages: dict[str, list[Any]] = {}
+    """Page -> [time, views, last view] of earlier views."""
 
 
 class Held(msgspec.Struct, array_like=True):
@@ -140,6 +151,7 @@ class Profile(msgspec.Struct, array_like=True):
     journeys: dict[str, JourneyState] = {}
     timers: dict[str, Instant] = {}
     ledger: Ledger | None = None
+    visits: Visits | None = None
 
     @property
     def due(self) -> Instant:

@@ -18,7 +18,8 @@ from rumbo.core.channel import Preference, preference
 from rumbo.core.consent import Consent
 from rumbo.core.contact import Hear, Ledgers, Listed
 from rumbo.core.decision import Decision
-from rumbo.core.definition import Contact, Journey
+from rumbo.core.definition import Contact, Derived, Journey
+from rumbo.core.deriving import Deriving
 from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
 from rumbo.core.journey import JourneyMachine, Plan, Step
@@ -27,6 +28,7 @@ from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.request import settle
 from rumbo.core.scope import Read, Turn
 from rumbo.core.score import ScoreMachine
+from rumbo.core.signal import KEYS
 from rumbo.core.trait import keepable
 from rumbo.core.vocabulary import Words
 
@@ -42,7 +44,7 @@ class Program:
     Not for use by two threads at once. A profile handed in is updated in place; decisions come in the order decided.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a topology says beside its journeys, each by its word
         self,
         topology: str,
         journeys: Sequence[Journey],
@@ -50,8 +52,9 @@ class Program:
         ring_size: int = 64,
         zone: str = "UTC",
         contact: Contact | None = None,
+        derived: Derived | None = None,
     ) -> None:
-        words = Words(zone, contact)
+        words = Words(zone, contact, derived)
         if words.contact.preferred is not None:  # whoever looks the customer up asks for it, even where no action does
             words.traits.add(words.contact.preferred.trait)
         self._ledgers = Ledgers(words.contact, words.read, self._delivered)
@@ -65,14 +68,19 @@ class Program:
         self._requests = {each.name: each for machine in self._machines for each in machine.requests.values()}
         mentioned = set().union(*(machine.mentioned() for machine in self._machines), words.trackers.names())
         mentioned |= self._ledgers.mentioned()
+        self._deriving = Deriving(words)
+        mentioned |= self._deriving.mentioned()
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
         self._other = self._plan("")
         self._steps = {name: plan.steps for name, plan in self._plans.items()}
+        self._signals = {name: self._plan(name, named=True).steps for name in sorted(KEYS & mentioned)}
+        """What signals make the topology do: a strict sequence that does not name one is not broken by it."""
         self._timers = {name: machine for machine in self._machines for name in machine.timers}
 
-    def _plan(self, name: str) -> _Plan:
-        journeys = tuple((machine, machine.plan(name)) for machine in self._machines)
-        ledger = self._ledgers.listening(name)
+    def _plan(self, name: str, *, named: bool = False) -> _Plan:
+        journeys = tuple((machine, machine.plan(name, named=named)) for machine in self._machines)
+        derives = () if named else self._deriving.listening(name)
+        ledger = (*self._ledgers.listening(name), *derives)
         steps: list[Step] = [self._learn] if self._words.traits else []
         steps += [self._opens(machine, plan) for machine, plan in journeys]
         steps += self._words.trackers.listening(name)
@@ -82,6 +90,8 @@ class Program:
         steps += [
             machine.hearing(plan) if alone else _at(machine.id, machine.hearing(plan)) for machine, plan in journeys
         ]
+        if derives:
+            steps.append(self._follow)
         return _Plan(tuple(steps), journeys)
 
     def _opens(self, machine: JourneyMachine, plan: Plan) -> Step:
@@ -137,6 +147,16 @@ class Program:
         if turn.wanted:
             settle(turn)
         return out
+
+    def _follow(self, turn: Turn) -> None:
+        """Step what was derived from the input, in the order derived, and what is derived from that."""
+        while turn.signals:
+            event = turn.signals.pop(0)
+            steps = self._signals.get(event.key)
+            if steps is not None:
+                turn.sees(turn.profile, event, turn.at)
+                for step in steps:
+                    step(turn)
 
     def _hear(self, turn: Turn, rules: tuple[tuple[Read | None, Hear], ...]) -> None:
         """Take what the customer says of consent into the ledger, before any rule asks for it."""
@@ -220,14 +240,20 @@ class Program:
             del timers[name]
             machine = self._timers.get(name)
             state = profile.journeys.get(machine.id) if machine is not None else None
-            if machine is None or state is None:
+            own = self._deriving.timers.get(name)
+            if own is None and (machine is None or state is None):
                 self.stats["timer_unknown"] += 1  # its rule went with an older version
                 continue
             profile.clock = max(profile.clock, due)
             turn.sees(profile, None, due)
-            turn.state = state
             self.stats["timer"] += 1
-            machine.fire(turn, name)
+            if machine is not None and state is not None:
+                turn.state = state
+                machine.fire(turn, name)
+            elif own is not None:
+                own(turn)
+            if turn.signals:
+                self._follow(turn)
         if turn.wanted:
             settle(turn)
 

@@ -13,6 +13,7 @@ from rumbo.core.definition import (
     AnyOf,
     Comes,
     Condition,
+    Dwell,
     Happened,
     Idle,
     InBand,
@@ -83,7 +84,7 @@ class Reach:
                 return _folded(text)
             case InBand() | Level():
                 return self._score(condition)
-            case MessageIs():
+            case MessageIs() | Dwell():
                 return None
             case InStage(stages=stages):
                 return False if not here & set(stages) else True if here <= set(stages) else None

@@ -60,7 +60,7 @@ class Scope:
 class Turn(Scope):
     """A scope that is being stepped: what was decided so far, and the triggers that a move or a band has called."""
 
-    __slots__ = ("called", "counts", "figures", "matched", "out", "took", "wanted")
+    __slots__ = ("called", "counts", "figures", "matched", "out", "signals", "took", "wanted")
 
     def __init__(self, counts: Counter[str], figures: dict[str, Duration]) -> None:
         self.counts, self.figures = counts, figures
@@ -75,3 +75,5 @@ class Turn(Scope):
         """Actions that wait for the others of this instant; None where nothing is capped, so that none has to."""
         self.matched: dict[str, list[Any]] = {}
         """Sequences that this interaction has completed, by trigger: one for each time that it was called."""
+        self.signals: list[Interaction] = []
+        """What was derived from the input (`core.signal`), to be stepped after it."""

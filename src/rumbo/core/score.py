@@ -175,9 +175,9 @@ class ScoreMachine:
     def contributors(self, state: ScoreState, now: Instant) -> tuple[Contributor, ...]:
         """The rules that make the score now, the largest first."""
         shares = self._idle_shares(state, now)
-        rules = ((key, self._worth(state, key, own, now, shares), own[2]) for key, own in state.rules.items())
+        rules = ((key, self._worth(state, key, own, now, shares), own) for key, own in state.rules.items())
         best = sorted(rules, key=lambda each: (-abs(each[1]), each[0]))[:CONTRIBUTORS]
-        return tuple(Contributor(key, round(points, 4), (event,)) for key, points, event in best)
+        return tuple(Contributor(key, round(points, 4), tuple(own[2:])) for key, points, own in best)
 
     def scale_rules(self, state: ScoreState, group: str | None, factor: float) -> None:
         """What each rule has given, where its points were multiplied."""

@@ -38,7 +38,9 @@ class Scoring:
 
     def __init__(self, journey: Journey, scores: dict[str, ScoreMachine], words: Vocabulary, who: Identity) -> None:
         self._journey, self._scores, self._who = journey.id, scores, who
-        self._awards = {score.name: tuple(_award(rule, words) for rule in score.rules) for score in journey.scores}
+        self._awards = {
+            score.name: tuple(_award(rule, words, score.event_ids) for rule in score.rules) for score in journey.scores
+        }
         self._on_band: tuple[tuple[OnBand, int, TriggerMachine], ...] = ()
         self._fits = {score.name: fitting(score, words) for score in journey.scores if score.traits}
         self._verdicts = {score.name: verdicts(score, words) for score in journey.scores if score.disqualify}
@@ -283,11 +285,11 @@ class Scoring:
         return fire
 
 
-def _award(rule: Points, words: Vocabulary) -> Award:
+def _award(rule: Points, words: Vocabulary, ids: int) -> Award:
     where = words.expression(rule.events.where) if rule.events.where is not None else None
     when = compile_condition(rule.when, words) if rule.when is not None else None
     key = words.expression(rule.once_per) if rule.once_per is not None else None
-    return Award(rule, lane_name(rule), where, when, _points(rule.points, words), key, fading(rule))
+    return Award(rule, lane_name(rule), where, when, _points(rule.points, words), key, fading(rule), ids)
 
 
 def _points(points: float | str, words: Vocabulary) -> Callable[[Scope], float | None]:

@@ -55,6 +55,7 @@ class SequenceMachine(TriggerMachine):
         self.hears = _hears(sequence.steps, sequence.steps)
         self._later = _hears(sequence.steps[1:], sequence.steps)
         """Names that can take a partial match on or end it; None for any."""
+        self.names = frozenset(name for each in sequence.steps for name in each.events.names)
         self._within, self._skips = sequence.within, sequence.skip == "past_last"
         self._per = words.expression(sequence.per) if sequence.per is not None else None
 

@@ -15,6 +15,7 @@ import msgspec
 from rumbo.core import definition as d
 from rumbo.core.expression import ExpressionError, Type, needs, parse, references
 from rumbo.core.interaction import folded
+from rumbo.core.signal import PAGE_LEFT, SESSION_ENDED, SESSION_STARTED
 
 ANY: Final = "*"
 _SECTIONS: Final = frozenset({"properties", "context", "traits"})
@@ -46,14 +47,19 @@ class TrackingPlan(msgspec.Struct, frozen=True):
     traits: tuple[FieldNeed, ...]
 
 
-def tracking_plan(journeys: Iterable[d.Journey], contact: d.Contact | None = None) -> TrackingPlan:
-    """What these journeys, and the terms of contact, need of their producers."""
+def tracking_plan(
+    journeys: Iterable[d.Journey], contact: d.Contact | None = None, derived: d.Derived | None = None
+) -> TrackingPlan:
+    """What these journeys, the terms of contact and what is derived need of their producers; not what Rumbo derives itself."""
     drawer = _Drawer()
+    if derived is not None:
+        drawer.derived(derived)
     if contact is not None:
         drawer.contact(contact)
     for journey in journeys:
         drawer.journey(journey)
-    events = tuple(drawer.events[key].need(key) for key in sorted(drawer.events, key=lambda key: (key == ANY, key)))
+    keys = sorted(drawer.events.keys() - drawer.own, key=lambda key: (key == ANY, key))
+    events = tuple(drawer.events[key].need(key) for key in keys)
     return TrackingPlan(events, _fields(drawer.traits))
 
 
@@ -90,6 +96,14 @@ class _Drawer:
     def __init__(self) -> None:
         self.events: dict[str, _Event] = {}
         self.traits: defaultdict[tuple[str, ...], _Uses] = defaultdict(_Uses)
+        self.own: set[str] = set()
+        """Names of what Rumbo derives, which no producer sends."""
+
+    def derived(self, derived: d.Derived) -> None:
+        if derived.sessions is not None:
+            self.own |= {folded(name) for name in (SESSION_STARTED, SESSION_ENDED, PAGE_LEFT)}
+            self._test(derived.sessions.events, "sessions")
+            self._expression(derived.sessions.page, _Rule("sessions", derived.sessions.events), "string")
 
     def journey(self, journey: d.Journey) -> None:
         for score in journey.scores:
@@ -220,7 +234,7 @@ class _Drawer:
                     self._condition(part, here)
             case d.Not(of=part):
                 self._condition(part, here)
-            case None | d.InBand() | d.Level() | d.InStage() | d.Reached() | d.InSegment() | d.MessageIs():
+            case None | d.Dwell() | d.InBand() | d.Level() | d.InStage() | d.Reached() | d.InSegment() | d.MessageIs():
                 pass
             case _:
                 assert_never(condition)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from rumbo.core.cap import Caps
 from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Leaf
-from rumbo.core.definition import Contact, EventTest, Journey
+from rumbo.core.definition import Contact, Derived, EventTest, Journey
 from rumbo.core.expression import UNKNOWN, compile_expression, lookers, parse
 from rumbo.core.instant import Duration, Instant, to_datetime
 from rumbo.core.interaction import folded
@@ -30,8 +30,8 @@ SECTIONS: Final = ("properties", "context", "traits")
 class Words:
     """Names that mean the same in every journey of a topology; `vocabulary` adds those of one journey."""
 
-    def __init__(self, zone: str = "UTC", contact: Contact | None = None) -> None:
-        self.caps, self.mail = Caps(), Mail()
+    def __init__(self, zone: str = "UTC", contact: Contact | None = None, derived: Derived | None = None) -> None:
+        self.caps, self.mail, self.derived = Caps(), Mail(), derived or Derived()
         self._zone, self.contact = ZoneInfo(zone), contact or Contact()
         self.resolver = _Resolver(self, None)
         self.trackers = Trackers(self.read)
@@ -72,6 +72,7 @@ class Words:
             trait=lambda name: resolver.field(("traits", name)),
             zone=self.zone,
             contact=self.contact,
+            derived=self.derived,
             caps=self.caps,
             mail=self.mail,
             journey=journey.id,

@@ -76,7 +76,7 @@ def compare_plan(topology: Topology, records: Iterable[RawRecord]) -> Comparison
     readers = {source.topic: reader(source.reading) for source in topology.sources}
     other = readers[topology.sources[0].topic]
     count = rejected = 0
-    seen = Observed(tracking_plan(topology.journeys, topology.contact))
+    seen = Observed(tracking_plan(topology.journeys, topology.contact, topology.derived))
     for record in records:
         if record.topic == topology.outputs.control:
             continue

@@ -10,14 +10,15 @@ import msgspec
 from rumbo.core.channel import Preference
 from rumbo.core.consent import Status, read
 from rumbo.core.decision import Gate
-from rumbo.core.instant import Instant, isoformat
+from rumbo.core.instant import SECOND, Instant, isoformat
 from rumbo.core.message import Message
 from rumbo.core.outputs import Contributor
-from rumbo.core.profile import JourneyState, Ledger, Profile
+from rumbo.core.profile import JourneyState, Ledger, Profile, Visits
 from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine
+from rumbo.core.visit import by_page
 
-_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger"})  # fmt: skip
+_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger", "visits"})  # fmt: skip
 _JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable", "holds", "flows", "flown"})  # fmt: skip
 
 
@@ -108,6 +109,23 @@ class MessageView(msgspec.Struct, frozen=True):
     clicked: str | None
 
 
+class SessionView(msgspec.Struct, frozen=True):
+    """A session: its first and last interaction so far, and how many there were."""
+
+    start: str
+    last: str
+    events: int
+
+
+class PageView(msgspec.Struct, frozen=True):
+    """A page: how long the customer was there in all visits that are kept, how often, and when last."""
+
+    page: str
+    seconds: float
+    views: int
+    last: str
+
+
 class CustomerView(msgspec.Struct, frozen=True):
     """Everything known about one customer, read at `as_of`."""
 
@@ -133,6 +151,10 @@ class CustomerView(msgspec.Struct, frozen=True):
     """The last messages sent, the latest first, and what has become of them."""
     exposures: dict[str, str] = {}
     """Experiment -> the customer's variant."""
+    sessions: tuple[SessionView, ...] = ()
+    """The last sessions, the latest first."""
+    pages: tuple[PageView, ...] = ()
+    """Time on each page, the page viewed last first."""
     more: dict[str, Any] = {}
     """Whatever else is stored."""
 
@@ -156,6 +178,8 @@ def profile_view(profile: Profile, program: Program, now: Instant) -> CustomerVi
         messages=_messages(profile.ledger),
         exposures=profile.ledger.exposures if profile.ledger is not None else {},
         suppressed_since=_listed_since(profile.ledger),
+        sessions=_sessions(profile.visits),
+        pages=_pages(profile.visits),
         more=_more(profile, _SHOWN),
     )
 
@@ -179,6 +203,16 @@ def _messages(ledger: Ledger | None) -> tuple[MessageView, ...]:
         )
         for action, each in reversed(kept)
     )
+
+
+def _sessions(visits: Visits | None) -> tuple[SessionView, ...]:
+    spans = visits.spans if visits is not None else []
+    return tuple(SessionView(isoformat(start), isoformat(last), events) for start, last, events in reversed(spans))
+
+
+def _pages(visits: Visits | None) -> tuple[PageView, ...]:
+    found = by_page(visits).items() if visits is not None else ()
+    return tuple(PageView(page, time / SECOND, views, isoformat(last)) for page, (time, views, last) in found)
 
 
 def _listed_since(ledger: Ledger | None) -> str | None:

@@ -96,6 +96,9 @@ def said(condition: d.Condition) -> str:  # noqa: PLR0912  one branch a kind
             return f"{_events(events)} comes"
         case d.Idle(events=events, length=length):
             return f"no {_events(events)} for {format_duration(length)}"
+        case d.Dwell(length=length, pages=pages, last_session=last):
+            there = f"{format_duration(length)} on {' or '.join(pages) or 'any page'}"
+            return f"{there} in the last session" if last else there
         case d.InBand(score=score, band=band):
             return f"{score} in {band} or higher"
         case d.Level(score=score, at_least=least):

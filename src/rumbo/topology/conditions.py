@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rumbo.core.definition import (
     All,
     AnyOf,
     Comes,
     Condition,
+    Dwell,
     EventTest,
     Happened,
     Idle,
@@ -28,7 +31,7 @@ MOST_DEEP = 16
 """Levels that names in `define` may stand for each other."""
 MOST_PARTS = 1_000
 """Parts of one condition, names written out."""
-FORMS = ("message", "event", "idle", "score", "stage", "reached", "segment", "where", "all", "any", "not")
+FORMS = ("message", "event", "idle", "dwell", "score", "stage", "reached", "segment", "where", "all", "any", "not")
 
 
 def condition(node: Yaml, where: str, words: Words) -> Condition | None:
@@ -44,18 +47,8 @@ def condition(node: Yaml, where: str, words: Words) -> Condition | None:
         return None
     form = next((each for each in FORMS if each in node.value), None)
     match form:
-        case "message":
-            return _message(node, where, words)
-        case "event":
-            return _happened(node, where, words)
-        case "idle":
-            return _idle(node, where, words)
-        case "score":
-            return _score(node, where, words)
-        case "stage" | "reached":
-            return _stage(node, where, words)
-        case "segment":
-            return _segment(node, where, words)
+        case "message" | "event" | "idle" | "dwell" | "score" | "stage" | "reached" | "segment":
+            return _LEAVES[form](node, where, words)
         case "where":
             text = Fields(node, where, ("where",), words.notes).text("where") or "false"
             return Where(words.expression(text, node.line, where))
@@ -122,6 +115,23 @@ def _idle(node: Yaml, where: str, words: Words) -> Condition | None:
     return Idle(event_test(of, where, words), length)
 
 
+def _dwell(node: Yaml, where: str, words: Words) -> Condition | None:
+    fields = Fields(node, where, ("dwell", "page", "in"), words.notes)
+    length, pages = fields.length("dwell"), fields.names("page")
+    last = fields.choice("in", ("all", "session"), "all") == "session"
+    if words.derived.sessions is None:
+        words.notes.error(
+            node.line, f"{where}: nothing says what a session is, so no time on a page is known",
+            "add sessions to the topology, for example sessions: {event: Page Viewed}",
+        )  # fmt: skip
+    for page in pages:
+        if not page or "*" in page[:-1]:
+            words.notes.error(
+                fields.at("page"), f"{where}: page '{page}': `*` goes at the end, once", "for example '/pricing*'"
+            )
+    return Dwell(length, pages, last) if length is not None else None
+
+
 def _score(node: Yaml, where: str, words: Words) -> Condition | None:
     fields = Fields(node, where, ("score", "at_least"), words.notes)
     name, least = fields.text("score") or "", fields.node("at_least")
@@ -158,6 +168,12 @@ def _segment(node: Yaml, where: str, words: Words) -> Condition | None:
         words.notes.unknown(fields.at("segment"), f"{where}: segment", name, words.segment_names)
         return None
     return InSegment(name)
+
+
+_LEAVES: Final = {
+    "message": _message, "event": _happened, "idle": _idle, "dwell": _dwell, "score": _score, "stage": _stage, "reached": _stage,
+    "segment": _segment,
+}  # fmt: skip
 
 
 def _several(node: Yaml, form: str, where: str, words: Words) -> Condition | None:

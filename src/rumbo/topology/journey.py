@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rumbo.core.definition import Act, Contact, Journey
+from rumbo.core.definition import Act, Contact, Derived, Journey
 from rumbo.topology.authority import authority, flaps
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
@@ -26,9 +26,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}")
 
 
-def build_journey(node: Yaml, notes: Notes, contact: Contact) -> Journey:
+def build_journey(node: Yaml, notes: Notes, contact: Contact, derived: Derived | None = None) -> Journey:
     """The journey; problems are noted, and what could not be meant is left out."""
-    words = Words(notes, contact)
+    words = Words(notes, contact, derived)
     fields = Fields(node, "journey", _JOURNEY, notes)
     name, version = _head(fields, notes)
     words.defines = fields.mapping("define")

@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from rumbo.core.definition import Contact, Journey
+from rumbo.core.definition import Contact, Derived, Journey
 from rumbo.core.tracking import TrackingPlan, tracking_plan
 from rumbo.errors import DefinitionError
 from rumbo.intake import FlatMap, SourceFormat
 from rumbo.output import OutputTopics
 from rumbo.topology.contact import contact
 from rumbo.topology.declared import declared_plan, undeclared
+from rumbo.topology.derived import derived
 from rumbo.topology.examples import Example, build_examples
 from rumbo.topology.fields import Fields
 from rumbo.topology.journey import build_journey
@@ -38,6 +39,7 @@ _KEYS = (
     "contact",
     "plan",
     "journal",
+    "sessions",
 )
 _SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
 _OUTPUTS = tuple(OutputTopics.__struct_fields__)
@@ -88,20 +90,21 @@ class Loaded:
         if not files:
             notes.error(node.line, "topology: `journeys` is missing", "for example journeys: [journey.yaml]")
         terms = contact(fields.node("contact"), notes)
-        journeys = tuple(filter(None, (self._journey(file, terms) for file in files)))
-        made = self._made(fields, journeys, terms, notes)
+        signals = derived(fields, notes)
+        journeys = tuple(filter(None, (self._journey(file, terms, signals) for file in files)))
+        made = self._made(fields, journeys, (terms, signals), notes)
         for name in {each.id for each in journeys if [other.id for other in journeys].count(each.id) > 1}:
             notes.error(
                 fields.at("journeys"), f"two journeys are called '{name}'", "ids must differ: decisions hang on them"
             )
         self.problems += notes.problems
         self._files.append((Notes(notes.file), node))
-        self._plan(fields, tracking_plan(journeys, terms))
+        self._plan(fields, tracking_plan(journeys, terms, signals))
         return made if not self.errors else None
 
-    def _journey(self, file: str, terms: Contact) -> Journey | None:
+    def _journey(self, file: str, terms: Contact, signals: Derived) -> Journey | None:
         node, notes = self._read(file)
-        made = build_journey(node, notes, terms) if node is not None else None
+        made = build_journey(node, notes, terms, signals) if node is not None else None
         self.problems += notes.problems
         self._journeys.append(node)
         if node is not None:
@@ -120,7 +123,9 @@ class Loaded:
             undeclared(need, plan, self._files)
             self.problems += [problem for notes, _ in self._files for problem in notes.problems]
 
-    def _made(self, fields: Fields, journeys: tuple[Journey, ...], terms: Contact, notes: Notes) -> Topology | None:
+    def _made(
+        self, fields: Fields, journeys: tuple[Journey, ...], said: tuple[Contact, Derived], notes: Notes
+    ) -> Topology | None:
         name = fields.needed("topology", "give the topology a name")
         if name and not _NAME.fullmatch(name):
             notes.error(
@@ -147,7 +152,7 @@ class Loaded:
             mode=fields.choice("output_mode", ("structured", "binary", "plain"), "structured"),  # type: ignore[arg-type]  # the same
             dlq_payload=payload, dlq_limit=limit,  # type: ignore[arg-type]  # one of the choices
             ring=fields.whole("duplicates", 64, least=1, most=4096),
-            contact=terms,
+            contact=said[0], derived=said[1],
             journal=fields.whole("journal", 0, least=0, most=1000),
             texts=self.texts,
         )  # fmt: skip

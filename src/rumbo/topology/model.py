@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from rumbo.core.definition import Contact, Journey
+from rumbo.core.definition import Contact, Derived, Journey
 from rumbo.core.instant import MINUTE, Duration
 from rumbo.core.program import Program
 from rumbo.intake import SourceFormat
@@ -47,19 +47,23 @@ class Topology(msgspec.Struct, frozen=True):
     """Share of rejects among the last records that stops a worker rather than emptying a topic into the dead letters."""
     ring: int = 64
     contact: Contact = Contact()
+    derived: Derived = Derived()
     journal: int = 0
     """Interactions without a decision, and interactions with one, that are kept of each customer for the customer view."""
     texts: dict[str, str] = {}
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what decides: the checked journeys and the terms of contact, not their comments."""
+        """A hash of what decides: the checked journeys, the terms of contact and what is derived, not their comments."""
         contact = msgspec.json.encode(self.contact) if self.contact != Contact() else b""
-        return sha256(msgspec.json.encode(self.journeys) + contact).hexdigest()[:16]
+        derived = msgspec.json.encode(self.derived) if self.derived != Derived() else b""
+        return sha256(msgspec.json.encode(self.journeys) + contact + derived).hexdigest()[:16]
 
     def program(self) -> Program:
         """The journeys, compiled."""
-        return Program(self.name, self.journeys, ring_size=self.ring, zone=self.zone, contact=self.contact)
+        return Program(
+            self.name, self.journeys, ring_size=self.ring, zone=self.zone, contact=self.contact, derived=self.derived
+        )
 
     def source(self, topic: str) -> Source:
         """The source of a topic; a record from a file (topic `-`) or an unknown topic is read like the first."""

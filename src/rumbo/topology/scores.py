@@ -20,7 +20,7 @@ _WORTH = frozenset({"points", "event", "group", "half_life", "decay"})
 """What says how much, not to whom."""
 _POINTS = ("id", "event", "where", "when", "group", "points", "half_life", "decay", "once", "once_per", "at_most")
 _SCORE = (
-    "cap", "floor", "half_life", "decay", "groups", "points", "bands", "min_delta", "traits", "grades", "disqualify", "resets",
+    "cap", "floor", "half_life", "decay", "groups", "points", "bands", "min_delta", "traits", "grades", "disqualify", "resets", "event_ids",
 )  # fmt: skip
 
 
@@ -94,6 +94,7 @@ def score(name: str, node: Yaml, bands: tuple[Band, ...], words: Words) -> Score
     return Score(
         name, tuple(rules), tuple(group for group, _ in groups.values()), bands,
         fields.number("cap"), fields.number("floor", None if traits else 0.0), fields.number("min_delta"),
+        fields.whole("event_ids", 1, least=1, most=3),
         traits=traits, grades=fields.has("grades"), disqualify=disqualify(fields, where, words), resets=resets(fields, where, groups, words),
     )  # fmt: skip
 

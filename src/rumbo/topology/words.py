@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rumbo.core.definition import Condition, Contact, EventTest, Stage
+from rumbo.core.definition import Condition, Contact, Derived, EventTest, Stage
 from rumbo.core.expression import Environment, ExpressionError, Signature, Type, parse, problems, verdict
 from rumbo.core.interaction import folded
 from rumbo.topology.fields import Fields
@@ -33,8 +33,8 @@ _TRY: Final = "try it: rumbo eval 'EXPRESSION' --event JSON"
 class Words:
     """The author's own names, and the notes that problems go to."""
 
-    def __init__(self, notes: Notes, contact: Contact | None = None) -> None:
-        self.notes, self.contact = notes, contact or Contact()
+    def __init__(self, notes: Notes, contact: Contact | None = None, derived: Derived | None = None) -> None:
+        self.notes, self.contact, self.derived = notes, contact or Contact(), derived or Derived()
         self.defines: dict[str, Yaml] = {}
         self.bands: dict[str, tuple[str, ...]] = {}
         """Score -> its bands from low to high."""

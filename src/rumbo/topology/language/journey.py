@@ -76,6 +76,7 @@ _SCORES: Final = (
             Field("resets", Many(Of("reset")), "points are multiplied or brought down", "resets: [{event: Deal Lost, multiply: 0.5}]"),
             *_decay("of its points", "14d"),
             Field("min_delta", Number(), "also said when it moved by so much since it was last said", "min_delta: 5"),
+            Field("event_ids", Whole(1, 3), "of how many events, the last ones, `contributors` names the ids for each rule; more make profiles larger", "event_ids: 3", "1"),
         ),
         "cap: 100\nhalf_life: 14d\ngroups: {intent: {cap: 70, half_life: 21d}}\npoints:\n  - {event: Page Viewed, points: 1, at_most: {count: 10, within: 1d}}\n  - {event: Demo Requested, points: 40, group: intent}\nbands: [{mql: {enter: 60, leave: 45}}, {hot: {enter: 85, leave: 70}}]\n",
         one_of=("points", "traits"),
@@ -586,6 +587,15 @@ _CONDITIONS: Final = (
             Field("for", Length(), "for how long", "for: 30d", needed=True),
         ),
         "idle: Order Completed\nfor: 30d\n",
+    ),
+    Shape(
+        "dwell", "Time on a page", "The customer was on the pages for so long, told from the [sessions](#sessions) that are kept: up to the last interaction that came.",
+        (
+            Field("dwell", Length(), "for how long, all visits together", "dwell: 60s", needed=True),
+            Field("page", Many(Text("page")), "the page, or any of several; `*` at the end: all that begin so", "page: /pricing*", "any page"),
+            Field("in", Choice(("all", "session")), "all that is kept (the last 32 views, and earlier ones of the last 32 pages), or the last session alone", "in: session", "all"),
+        ),
+        "dwell: 60s\npage: [/pricing*, /plans]\nin: session\n",
     ),
     Shape(
         "message_is", "A message", "What became, or did not become, of the last message of a rule.",

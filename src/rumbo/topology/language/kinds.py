@@ -139,7 +139,7 @@ EVENT: Final = Either((Text("name of an event"), Many(Text("name of an event")),
 CONDITION: Final = Either(
     (
         Text("name from `define`"),
-        *(Of(name) for name in ("message_is", "happened", "idle", "score_is", "stage_is", "reached", "segment_is", "where", "all", "any", "not")),
+        *(Of(name) for name in ("message_is", "happened", "idle", "dwell", "score_is", "stage_is", "reached", "segment_is", "where", "all", "any", "not")),
     )
 )  # fmt: skip
 

@@ -44,6 +44,7 @@ TOPOLOGY: Final = Shape(
         Field("duplicates", Whole(1, 4096), "how many event ids a customer's profile remembers", "duplicates: 128", "64"),
         Field("contact", Of("contact"), "what a customer may be asked, whatever the journey", "contact: {purposes: {sales: service}}"),
         Field("plan", Text("file"), "declared tracking plan, which `rumbo check` holds the journeys against", "plan: plan.yaml"),
+        Field("sessions", Of("sessions"), "what a session is, from which sessions and the time on pages are told", "sessions: {event: Page Viewed}"),
         Field("journal", Whole(0, 1000), "interactions of each customer kept for the customer view: so many on which something was decided, and so many others", "journal: 50", "0"),
     ),
     "topology: saas\nsources:\n  - {topic: product-events, lateness: 10m}\njourneys: [journey.yaml]\nzone: Europe/Madrid\n",
@@ -75,6 +76,18 @@ OUTER: Final = (
             Field("properties", Text("path"), "the object with the event's properties", "properties: data", "the whole object"),
         ),
         "identity: user.id\nevent: action\ntime: ts\n",
+    ),
+    Shape(
+        "sessions", "Sessions",
+        "Runs of interactions of which no two neighbours are more than `gap` apart. Rules name what is derived from them like any event: `Session Started`, "
+        "`Page Left` (`properties.page`, `seconds`) and, `gap` after the last interaction, `Session Ended` (`seconds`, `events`, `pages`, `page`: the last one).",
+        (
+            Field("event", Many(Text("name of an event")), "the interactions that make a session", "event: [Page Viewed, Element Clicked]", needed=True),
+            Field("where", Expression(), "only those on which it holds", 'where: "event.anonymous == false"'),
+            Field("gap", Length(), "after how long without one a session is over; at most `1d`", "gap: 20m", "30m"),
+            Field("page", Expression("a page's name"), "the page that is viewed; an interaction on which it is unknown is no view", "page: event.context.page.path", "event.properties.path"),
+        ),
+        "event: [Page Viewed, Element Clicked]\ngap: 30m\npage: event.context.page.path\n",
     ),
     Shape(
         "outputs", "Outputs", "Names of the topics that are written, and of the two that Rumbo reads itself.",

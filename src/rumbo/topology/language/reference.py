@@ -29,6 +29,7 @@ _FORMS: Final = (
     "message_is",
     "happened",
     "idle",
+    "dwell",
     "score_is",
     "stage_is",
     "reached",

@@ -1,0 +1,50 @@
+"""Sessions as authors write them: what they become, and each mistake with its line and cure."""
+
+from __future__ import annotations
+
+from rumbo.core import definition as d
+from rumbo.core.instant import MINUTE, SECOND
+from tests.topology.test_load import TOPOLOGY, loaded
+
+JOURNEY = """journey: j
+version: "1.0"
+segments:
+  looked: {dwell: 60s, page: ["/pricing*", /plans], in: session}
+"""
+SESSIONS = """sessions: {event: [Page Viewed, Click], gap: 20m, page: event.context.page.path}
+"""
+
+
+def told(found) -> list[tuple[int, str, str]]:
+    return [(each.line, each.message, each.hint) for each in found.problems]
+
+
+def test_sessions_and_time_on_pages_become_data(tmp_path):
+    found = loaded(tmp_path, JOURNEY, TOPOLOGY + SESSIONS)
+    assert found.problems == []
+    assert found.topology is not None
+    events = d.EventTest(("pageviewed", "click"), None, "Page Viewed or Click")
+    assert found.topology.derived == d.Derived(d.Sessions(events, 20 * MINUTE, "event.context.page.path"))
+    (segment,) = found.topology.journeys[0].segments
+    assert segment.when == d.Dwell(60 * SECOND, ("/pricing*", "/plans"), last_session=True)
+
+
+def test_the_fingerprint_knows_what_is_derived(tmp_path):
+    bare = 'journey: j\nversion: "1.0"\n'
+    without, with_it = (loaded(tmp_path, bare, TOPOLOGY + more).topology for more in ("", SESSIONS))
+    assert without is not None
+    assert with_it is not None
+    assert without.fingerprint != with_it.fingerprint
+
+
+def test_time_on_a_page_needs_sessions(tmp_path):
+    ((line, what, cure),) = told(loaded(tmp_path, JOURNEY, TOPOLOGY))
+    assert (line, "nothing says what a session is" in what, "sessions: {event: Page Viewed}" in cure) == (4, True, True)
+
+
+def test_mistakes_are_told_with_their_cure(tmp_path):
+    journey = JOURNEY.replace('"/pricing*"', '"/*/x"').replace("in: session", "in: life")
+    broken = "sessions: {evnt: Page Viewed, gap: 3d, page: 'event.properties.path +'}\n"
+    whats = [what for _, what, _ in told(loaded(tmp_path, journey, TOPOLOGY + broken))]
+    for said in ("`evnt` is not known", "`event` is missing", "a gap of 3d makes no sessions", "sessions: `event.properties.path +`", "page '/*/x'", "`in` is 'life'"):  # fmt: skip
+        assert [each for each in whats if said in each], (said, whats)
