@@ -112,6 +112,30 @@ def test_simulate_writes_decisions_profiles_and_rejects(tmp_path):
     assert json.loads(rejects.read_text())["rejected"] == "not_json"
 
 
+def test_simulate_says_which_fields_no_rule_could_use(tmp_path):
+    """Where, what and the cure, for people and as data; without such a field nothing is said of it."""
+    (tmp_path / "topology.yaml").write_text("topology: x\nsources: [web]\njourneys: [j.yaml]\n")
+    (tmp_path / "j.yaml").write_text(
+        "journey: shop\nversion: '1.0'\ntriggers:\n  - {id: big, event: Order Completed, where: event.properties.total > 50,"
+        " action: {kind: task, purpose: service, expires_after: 1h}}\n"
+    )
+    orders = [
+        json.dumps({"type": "track", "event": "Order Completed", "messageId": str(at), "userId": "u", "timestamp": f"2026-01-0{at}T00:00:00Z", "properties": {"total": total}})
+        for at, total in enumerate((70, "70", "80"), 1)
+    ]  # fmt: skip
+    command = ("simulate", str(tmp_path), "--input", "-")
+    done = rumbo(*command, stdin="\n".join(orders))
+    assert len(done.stdout.splitlines()) == 1
+    assert (
+        "2  shop: trigger big: event.properties.total came as string, needed is number; "
+        "let the producer send a number, or write double(event.properties.total)"
+    ) in done.stderr
+    said = json.loads(rumbo(*command, "--quiet", "--json", stdin="\n".join(orders)).stdout)
+    assert said["processed"] == 3
+    assert [(each["rule"], each["interactions"]) for each in said["mistyped"]] == [("trigger big", 2)]
+    assert "another type" not in rumbo(*command, stdin=orders[0]).stderr
+
+
 def test_simulate_puts_the_poison_aside_and_goes_on(tmp_path):
     """The whole poison set as Kafka records among good ones: each reject with its reason, every neighbour processed."""
     rejects, lines = tmp_path / "rejects", []

@@ -47,6 +47,9 @@ class Names:
             raise LookupError(f"{name} is not known")
         return lambda scope: scope.get("counts", {}).get(args[0], 0)
 
+    def mistyped(self, _path, _wants):
+        return None
+
 
 def value(text: str, **scope):
     return compile_expression(parse(text), Names())(scope)

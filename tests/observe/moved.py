@@ -9,6 +9,7 @@ import msgspec
 
 from rumbo.core.instant import DAY, parse_instant
 from rumbo.core.interaction import Interaction, folded
+from rumbo.core.mistyped import Mistyped
 from rumbo.observe.catalogue import CATALOGUE
 from rumbo.observe.metrics import Metrics, Reading
 from rumbo.topology import load
@@ -42,6 +43,7 @@ def moved_metrics() -> Metrics:
         metrics.decided(each)
     counts = Counter(duplicate=1, duplicate_conflict=1, late=1, trait_too_large=1)
     metrics.processed("raw", 10, 9, counts)
+    metrics.mistyped(Counter({Mistyped("saas", "trigger welcome", "event.properties.seats", "number", "string"): 2}))
     metrics.batch("raw", 10, 0.004, 1_767_225_600_000)
     metrics.rejected("raw", "not_json")
     metrics.ignored("control", "not_a_control_record")

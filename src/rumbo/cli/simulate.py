@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 from rumbo.cli.lines import instant, records
 from rumbo.core.decision import Decision
+from rumbo.core.mistyped import Mistyped
 from rumbo.intake import RawRecord, Record, Reject, printable
 from rumbo.local import Local, profile_view
 from rumbo.output import Encoder
@@ -34,8 +36,21 @@ from rumbo.topology import load
     "--rejects", type=click.Path(path_type=Path), metavar="FILE", help="Write one rejected record a line here."
 )
 @click.option("--quiet", is_flag=True, help="No decisions, only the counts.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="The counts as JSON: with --quiet to standard output, else to standard error.",
+)
 def command(  # noqa: PLR0913  click hands options over so
-    topology: Path, source: str, until: str | None, profiles: Path | None, rejects: Path | None, *, quiet: bool
+    topology: Path,
+    source: str,
+    until: str | None,
+    profiles: Path | None,
+    rejects: Path | None,
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Run FILE through TOPOLOGY: decisions to standard output, one CloudEvent a line, in the order decided."""
     end = instant(until, "--until")
@@ -56,7 +71,10 @@ def command(  # noqa: PLR0913  click hands options over so
         rejects.write_bytes(b"".join(line + b"\n" for line in put_aside))
     if profiles is not None:
         _write_profiles(profiles, local, end)
-    _summary(local)
+    if as_json:
+        click.echo(msgspec.json.encode(_figures(local)), err=not quiet)
+    else:
+        _summary(local)
 
 
 def _silent(_decisions: Iterable[Decision]) -> None:
@@ -90,13 +108,43 @@ def _write_profiles(path: Path, local: Local, end: int | None) -> None:
             file.write(msgspec.json.encode(profile_view(profile, local.program, now)) + b"\n")
 
 
+def _rejected(local: Local) -> int:
+    return sum(count for name, count in local.counts.items() if name.startswith("rejected."))
+
+
+def _shown(local: Local) -> dict[str, int]:
+    """The counts that a reader of the summary is told."""
+    said = {"duplicate", "duplicate_conflict", "late", "timer"}
+    return {name: count for name, count in sorted(local.counts.items()) if "." in name or name in said}
+
+
+def _mistyped(local: Local) -> list[tuple[Mistyped, int]]:
+    """The most frequent first."""
+    return sorted(local.mistyped.items(), key=lambda each: (-each[1], each[0]))
+
+
+def _figures(local: Local) -> dict[str, Any]:
+    return {
+        "records": local.counts["received"],
+        "processed": local.counts["processed"],
+        "rejected": _rejected(local),
+        "customers": len(local.profiles),
+        "counts": _shown(local),
+        "mistyped": [{**met._asdict(), "interactions": count, "cure": met.cure} for met, count in _mistyped(local)],
+    }
+
+
 def _summary(local: Local) -> None:
     counts = local.counts
-    rejected = sum(count for name, count in counts.items() if name.startswith("rejected."))
     click.echo(
-        f"{counts['received']} records, {counts['processed']} processed, {rejected} rejected, {len(local.profiles)} customers",
+        f"{counts['received']} records, {counts['processed']} processed, {_rejected(local)} rejected, {len(local.profiles)} customers",
         err=True,
     )
-    for name in sorted(counts):
-        if "." in name or name in {"duplicate", "duplicate_conflict", "late", "timer"}:
-            click.echo(f"  {counts[name]:>9}  {name}", err=True)
+    for name, count in _shown(local).items():
+        click.echo(f"  {count:>9}  {name}", err=True)
+    mistyped = _mistyped(local)
+    if mistyped:
+        click.echo("fields of another type than a rule needs, so unknown to it (interactions):", err=True)
+    for met, count in mistyped:
+        rule = f"{met.journey}: {met.rule}" if met.journey else met.rule
+        click.echo(f"  {count:>9}  {rule}: {met.field} came as {met.came}, needed is {met.needs}; {met.cure}", err=True)

@@ -54,7 +54,7 @@ class Program:
         contact: Contact | None = None,
         derived: Derived | None = None,
     ) -> None:
-        words = Words(zone, contact, derived)
+        words = Words(zone, contact, derived, journeys)
         if words.contact.preferred is not None:  # whoever looks the customer up asks for it, even where no action does
             words.traits.add(words.contact.preferred.trait)
         self._ledgers = Ledgers(words.contact, words.read, self._delivered)
@@ -63,6 +63,8 @@ class Program:
         self.stats: Counter[str] = Counter()
         """What was met since it was last cleared: `duplicate`, `duplicate_conflict`, `late`, `timer`, `timer_unknown`,
         `trait_too_large`, and what met a bound."""
+        self.mistyped = words.met.counts
+        """Fields that came as another type than a rule needs, since it was last cleared."""
         self._words, self._turn, self._ring = words, Turn(self.stats, {}), ring_size * RING_ENTRY
         self._turn.wanted = [] if words.caps else None
         self._requests = {each.name: each for machine in self._machines for each in machine.requests.values()}
@@ -279,9 +281,10 @@ class Program:
         event = turn.event
         if event is None or len(event.traits_raw) <= len(b"{}"):
             return
-        said, known = event.traits, turn.profile.traits
+        said, known, met = event.traits, turn.profile.traits, self._words.met
         for name in self._words.traits:
             if name in said:
+                met.said(event, name, said[name])
                 if not keepable(said[name]):
                     self.stats["trait_too_large"] += 1
                     continue

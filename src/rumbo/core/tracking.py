@@ -19,7 +19,8 @@ from rumbo.core.signal import PAGE_LEFT, SESSION_ENDED, SESSION_STARTED
 
 ANY: Final = "*"
 _SECTIONS: Final = frozenset({"properties", "context", "traits"})
-_TYPES: Final[dict[Type, str]] = {"bool": "boolean", "number": "number", "string": "string", "list": "array"}
+TYPES: Final[dict[Type, str]] = {"bool": "boolean", "number": "number", "string": "string", "list": "array"}
+"""What an expression can need, as JSON names it."""
 
 
 class FieldNeed(msgspec.Struct, frozen=True):
@@ -45,6 +46,29 @@ class TrackingPlan(msgspec.Struct, frozen=True):
 
     events: tuple[EventNeed, ...]
     traits: tuple[FieldNeed, ...]
+
+
+class Use(NamedTuple):
+    """Who reads an expression, or (where `text` is empty) a trait of the customer. `events`: on which interactions, none for any."""
+
+    journey: str
+    rule: str
+    events: tuple[str, ...]
+    text: str
+    trait: str
+    wants: Type
+
+
+def uses(journeys: Iterable[d.Journey], contact: d.Contact, derived: d.Derived) -> Iterator[Use]:
+    """Every expression, and every trait that must be of some type, with the rule that reads it. `journey` is empty for the topology's own."""
+    drawer = _Drawer()
+    drawer.derived(derived)
+    drawer.contact(contact)
+    yield from drawer.uses("")
+    for journey in journeys:
+        drawer = _Drawer()
+        drawer.journey(journey)
+        yield from drawer.uses(journey.id)
 
 
 def tracking_plan(
@@ -98,6 +122,15 @@ class _Drawer:
         self.traits: defaultdict[tuple[str, ...], _Uses] = defaultdict(_Uses)
         self.own: set[str] = set()
         """Names of what Rumbo derives, which no producer sends."""
+        self._texts: dict[tuple[str, str, tuple[str, ...], Type], None] = {}
+        self._typed: dict[tuple[str, str, Type], None] = {}
+
+    def uses(self, journey: str) -> Iterator[Use]:
+        """What was met, by who reads it."""
+        for rule, text, events, wants in self._texts:
+            yield Use(journey, rule, events, text, "", wants)
+        for rule, trait, wants in self._typed:
+            yield Use(journey, rule, (), "", trait, wants)
 
     def derived(self, derived: d.Derived) -> None:
         if derived.sessions is not None:
@@ -252,6 +285,7 @@ class _Drawer:
             yield self.events.setdefault(key, _Event(ANY if key == ANY else spelled.get(key, key)))
 
     def _expression(self, text: str, here: _Rule, wants: Type) -> None:
+        self._texts.setdefault((here.name, text, here.events.names, wants))
         try:
             node = parse(text)
         except ExpressionError:  # an error of the definition, told where it stands
@@ -264,16 +298,18 @@ class _Drawer:
 
     def _field(self, path: tuple[str, ...], kind: Type, here: _Rule) -> None:
         match path:
-            case ("traits", _, *_):
+            case ("traits", name, *rest):
                 found = [self.traits[path]]
+                if kind in TYPES and not rest:
+                    self._typed.setdefault((here.name, name, kind))
             case ("event", section, _, *_) if section in _SECTIONS:
                 found = [each.fields[path] for each in self._named(here.events)]
             case _:
                 return
         for uses in found:
             uses.used_by.setdefault(here.name)
-            if kind in _TYPES:
-                uses.types.setdefault(_TYPES[kind])
+            if kind in TYPES:
+                uses.types.setdefault(TYPES[kind])
 
 
 def kind_of(value: Any) -> str:

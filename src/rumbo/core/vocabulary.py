@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from math import isnan, nan
 from typing import Any, Final
@@ -12,10 +12,11 @@ from rumbo.core.cap import Caps
 from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import Contact, Derived, EventTest, Journey
-from rumbo.core.expression import UNKNOWN, compile_expression, lookers, parse
+from rumbo.core.expression import UNKNOWN, Choose, Path, Type, compile_expression, lookers, parse
 from rumbo.core.instant import Duration, Instant, to_datetime
 from rumbo.core.interaction import folded
 from rumbo.core.message import Mail
+from rumbo.core.mistyped import Met, Tell
 from rumbo.core.scope import Read, Scope
 from rumbo.core.score import ScoreMachine
 from rumbo.core.tracker import Trackers
@@ -25,14 +26,23 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 EVENT_FIELDS: Final = ("id", "name", "customer", "account", "anonymous", "time")
 SECTIONS: Final = ("properties", "context", "traits")
+_SECTIONS: Final = frozenset((each,) for each in SECTIONS)
 
 
 class Words:
     """Names that mean the same in every journey of a topology; `vocabulary` adds those of one journey."""
 
-    def __init__(self, zone: str = "UTC", contact: Contact | None = None, derived: Derived | None = None) -> None:
+    def __init__(
+        self,
+        zone: str = "UTC",
+        contact: Contact | None = None,
+        derived: Derived | None = None,
+        journeys: Sequence[Journey] = (),
+    ) -> None:
         self.caps, self.mail, self.derived = Caps(), Mail(), derived or Derived()
         self._zone, self.contact = ZoneInfo(zone), contact or Contact()
+        self.met = Met(journeys, self.contact, self.derived)
+        """Fields of another type than rules need."""
         self.resolver = _Resolver(self, None)
         self.trackers = Trackers(self.read)
         self.traits: set[str] = set()
@@ -40,7 +50,12 @@ class Words:
 
     def read(self, text: str) -> Read:
         """The reader of an expression that names nothing of a journey."""
-        return compile_expression(parse(text), self.resolver)
+        return self._compiled(text, None)
+
+    def _compiled(self, text: str, journey: _Journey | None) -> Read:
+        node = parse(text)
+        whole = isinstance(node, Path | Choose)  # the only forms whose type is not known by themselves
+        return compile_expression(node, _Resolver(self, journey, text), self.met.wants(text) if whole else "dyn")
 
     def zone(self, name: str | None = None) -> ZoneOf:
         """The reader of the customer's zone, where none is named; from now on the traits that name it are kept."""
@@ -63,7 +78,7 @@ class Words:
 
         return Vocabulary(
             trackers=self.trackers,
-            expression=lambda text: compile_expression(parse(text), resolver),
+            expression=lambda text: self._compiled(text, known),
             explain=explained,
             value=known.value,
             changes=known.changes,
@@ -83,6 +98,7 @@ class _Journey:
     """The scores and stages of one journey, by name."""
 
     def __init__(self, journey: Journey, scores: Mapping[str, ScoreMachine]) -> None:
+        self.id = journey.id
         self._scores = scores
         self._ranks = {stage.name: rank for rank, stage in enumerate(each for each in journey.stages if not each.side)}
 
@@ -127,10 +143,16 @@ class _Journey:
 
 
 class _Resolver:
-    """What a field path or a host function reads."""
+    """What a field path or a host function reads. With a `text` it tells of what that expression meets (`Words.met`)."""
 
-    def __init__(self, words: Words, journey: _Journey | None) -> None:
-        self._words, self.journey = words, journey
+    def __init__(self, words: Words, journey: _Journey | None, text: str | None = None) -> None:
+        self._words, self.journey, self._text = words, journey, text
+
+    def mistyped(self, path: tuple[str, ...], wants: Type) -> Tell | None:
+        """Who is told of a value of another type."""
+        if self._text is None or path[1:2] not in _SECTIONS:
+            return None
+        return self._words.met.tell(self.journey.id if self.journey is not None else None, self._text, path, wants)
 
     def field(self, path: tuple[str, ...]) -> Read:
         """The reader of a path: `event.properties.total`, `traits.plan`, `stage`."""

@@ -196,6 +196,8 @@ class PartitionWorker:
             self.notes.heard(interactions)
         source.clock = latest
         self.stage.metrics.processed(topic, len(records), passed, program.stats)
+        if program.mistyped:
+            self.stage.metrics.mistyped(program.mistyped)
 
     def _read(self, topic: str, records: Sequence[Any], groups: Groups) -> list[Interaction]:
         """The interactions in these records; what is none goes to the dead letters."""

@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from rumbo.core.decision import Decision
 from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
+from rumbo.core.mistyped import Mistyped
 from rumbo.core.profile import Profile
 from rumbo.intake import Clock, Control, Figures, RawRecord, Reject, Said, Skip, read_control, reader
 from rumbo.topology import Topology
@@ -44,6 +45,11 @@ class Local:
         first = topology.sources[0]
         self._other = self._readers[first.topic]
         self._rejected = rejected
+
+    @property
+    def mistyped(self) -> Counter[Mistyped]:
+        """Fields of another type than a rule needs: in how many interactions each was met."""
+        return self.program.mistyped
 
     @property
     def profiles(self) -> dict[str, Profile]:

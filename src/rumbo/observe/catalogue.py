@@ -72,6 +72,13 @@ CATALOGUE: Final = (
         "Customers on a partition that is not murmur2 of their id.",
     ),
     Family(
+        "rumbo_fields_mistyped_total",
+        "counter",
+        "interactions",
+        "Interactions in which a field that a rule reads was of another type than it needs, so unknown to it.",
+        ("journey", "rule", "field"),
+    ),
+    Family(
         "rumbo_profile_bound_total",
         "counter",
         "values",

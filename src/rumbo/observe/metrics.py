@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from rumbo import __version__
 from rumbo.core.decision import Decision
+from rumbo.core.mistyped import Mistyped
 from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
@@ -60,6 +61,7 @@ class Metrics:
         self._rekeyed = made["rumbo_events_rekeyed_total"]
         self._misplaced = made["rumbo_events_misplaced_total"]
         self._bounds = made["rumbo_profile_bound_total"]
+        self._mistyped = made["rumbo_fields_mistyped_total"]
         self._replayed = made["rumbo_records_trimmed_total"]
         self._batch = made["rumbo_event_processing_seconds"]
         self._end_to_end = made["rumbo_end_to_end_seconds"]
@@ -84,6 +86,7 @@ class Metrics:
         self._measured: dict[tuple[str, ...], list[float]] = {}
         """What the decisions of the transaction under way count and measure."""
         self._fixes: dict[str, Callable[[], None]] = {}
+        self._fields: dict[tuple[str, str, str], Callable[[float], None]] = {}
 
     def _made(self, family: Family) -> Any:
         if family.kind == "histogram":
@@ -118,6 +121,16 @@ class Metrics:
                 if name not in _NO_BOUNDS:
                     self._bounds.labels(_BOUNDS.get(name, name)).inc(count)
             stats.clear()
+
+    def mistyped(self, met: Tally[Mistyped]) -> None:
+        """Fields that rules met in one batch as another type than they need; the counts are taken over and cleared."""
+        for each, number in met.items():
+            key = (each.journey, each.rule, each.field)
+            count = self._fields.get(key)
+            if count is None:
+                count = self._fields[key] = self._mistyped.labels(*key).inc
+            count(number)
+        met.clear()
 
     def rejected(self, topic: str, reason: str) -> None:
         """One record was put aside, into the dead letters."""

@@ -8,11 +8,11 @@ from rumbo.core.expression.compile import Resolver, compile_expression
 from rumbo.core.expression.explain import Explanation, Seen, explain, explainer, lookers, plain
 from rumbo.core.expression.fold import verdict
 from rumbo.core.expression.needs import Need, needs
-from rumbo.core.expression.node import Node, unparse
+from rumbo.core.expression.node import Choose, Node, Path, unparse
 from rumbo.core.expression.parse import ExpressionError, parse
 from rumbo.core.expression.value import UNKNOWN, Unknown, is_unknown, truth
 
 __all__ = [
-    "UNKNOWN", "Environment", "Explanation", "ExpressionError", "Need", "Node", "References", "Resolver", "Seen", "Signature", "Type",
+    "UNKNOWN", "Choose", "Environment", "Explanation", "ExpressionError", "Need", "Node", "Path", "References", "Resolver", "Seen", "Signature", "Type",
     "Unknown", "compile_expression", "explain", "explainer", "is_unknown", "lookers", "needs", "parse", "plain", "problems", "references", "truth", "unparse", "verdict",
 ]  # fmt: skip

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
+from rumbo.core.expression.check import Type
 from rumbo.core.expression.compile import Read, compile_expression
 from rumbo.core.expression.function import FUNCTIONS
-from rumbo.core.expression.node import Binary, Call, Choose, Items, Literal, Node, Path, Unary, unparse, walk
+from rumbo.core.expression.node import MIRRORED, Binary, Call, Choose, Items, Literal, Node, Path, Unary, unparse, walk
 
-_MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _INFINITE: Final = float("inf")
 
 
@@ -60,6 +60,9 @@ class _Nothing:
 
     def function(self, name: str, args: tuple[Any, ...]) -> Read:
         raise LookupError(f"{name}{args}")
+
+    def mistyped(self, _path: tuple[str, ...], _wants: Type) -> None:
+        return None
 
 
 class _Demand(msgspec.Struct):
@@ -110,10 +113,10 @@ def _contradicts(node: Node) -> bool:
     """Whether parts of a conjunction ask one value for what it cannot be at once."""
     demands: dict[str, _Demand] = {}
     for part in _parts(node):
-        if isinstance(part, Binary) and part.op in _MIRRORED:
+        if isinstance(part, Binary) and part.op in MIRRORED:
             left, right, op = part.left, part.right, part.op
             if isinstance(left, Literal):
-                left, right, op = right, left, _MIRRORED[op]
+                left, right, op = right, left, MIRRORED[op]
             if isinstance(right, Literal) and _fits(right.value, op) and _reads(left):
                 demands.setdefault(unparse(left), _Demand()).asks(op, right.value)
     return any(each.impossible() for each in demands.values())

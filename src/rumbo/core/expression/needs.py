@@ -11,8 +11,10 @@ from rumbo.core.expression.node import Binary, Call, Choose, Has, Index, Items, 
 Need: TypeAlias = tuple[tuple[str, ...], Type]
 """A path, and what it must be where the expression reads it (`dyn`: anything)."""
 
-_TEXTS: Final = frozenset({"startsWith", "endsWith", "contains"})
-_TAKES: Final[dict[str, Type]] = {"timestamp": "string", "duration": "string", "min": "number", "max": "number"}
+TEXTS: Final = frozenset({"startsWith", "endsWith", "contains"})
+"""Methods on a text, with a text."""
+TAKES: Final[dict[str, Type]] = {"timestamp": "string", "duration": "string", "min": "number", "max": "number"}
+"""Functions that need a type."""
 _GIVES: Final[dict[str, Type]] = {
     "size": "number", "int": "number", "double": "number", "min": "number", "max": "number", "string": "string",
     "bool": "bool", "timestamp": "timestamp", "duration": "duration",
@@ -31,9 +33,9 @@ def needs(node: Node, wants: Type = "dyn") -> Iterator[Need]:
         case Binary():
             yield from _binary(node, wants)
         case Call(name, args):
-            yield from _each(args, _TAKES.get(name, "dyn"))
+            yield from _each(args, TAKES.get(name, "dyn"))
         case Method(of, name, args):
-            yield from _each((of, *args), "string" if name in _TEXTS else "dyn")
+            yield from _each((of, *args), "string" if name in TEXTS else "dyn")
         case Choose(condition, then, otherwise):
             yield from needs(condition, "bool")
             yield from needs(then, wants)
@@ -56,25 +58,25 @@ def _binary(node: Binary, wants: Type) -> Iterator[Need]:
     if op in {"&&", "||"}:
         sides: tuple[Type, Type] = ("bool", "bool")
     elif op == "in":
-        sides = (_item(right), "list")
-    elif op in {"==", "!=", "<", "<=", ">", ">="}:
-        sides = (_same(gives(right)), _same(gives(left)))
-    elif op == "+":
-        sides = (_same(gives(right), wants), _same(gives(left), wants))
+        sides = (item_kind(right), "list")
     else:
-        sides = (_same(gives(right), "number"), _same(gives(left), "number"))
+        sides = (beside(gives(right), op, wants), beside(gives(left), op, wants))
     yield from needs(left, sides[0])
     yield from needs(right, sides[1])
 
 
-def _item(among: Node) -> Type:
+def item_kind(among: Node) -> Type:
+    """What each item of a written list is; `dyn` where they differ."""
     kinds = {gives(item) for item in among.of} if isinstance(among, Items) else set[Type]()
     return kinds.pop() if len(kinds) == 1 else "dyn"
 
 
-def _same(other: Type, otherwise: Type = "dyn") -> Type:
-    """What a side must be, by what the other is; JSON has no instants, durations or nulls to ask for."""
-    return other if other in {"bool", "number", "string", "list"} else otherwise if other == "dyn" else "dyn"
+def beside(other: Type, op: str, wants: Type = "dyn") -> Type:
+    """What a side of an operator must be, by what the other gives; JSON has no instants, durations or nulls to ask for."""
+    if other in {"bool", "number", "string", "list"}:
+        return other
+    otherwise: Type = "number" if op in {"-", "*", "/", "%"} else wants if op == "+" else "dyn"
+    return otherwise if other == "dyn" else "dyn"
 
 
 def _index(of: Node, key: Node, wants: Type) -> Iterator[Need]:
@@ -97,7 +99,7 @@ def gives(node: Node) -> Type:
         case Call(name, _):
             return _GIVES.get(name, "dyn")
         case Method(_, name, _):
-            return "bool" if name in _TEXTS else "number"
+            return "bool" if name in TEXTS else "number"
         case Binary(op, left, right):
             if op in {"+", "-", "*", "/", "%"}:
                 return gives(left) if gives(left) == gives(right) else "dyn"

@@ -134,6 +134,9 @@ STRENGTH = {
     "%": 5,
 }
 
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+"""Each comparison as it reads from its right side."""
+
 
 def unparse(node: Node) -> str:
     """The canonical text: one text for one tree, and `parse` reads the same tree back."""
