@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rumbo.core import definition as d
+from rumbo.core.instant import DAY
 from rumbo.serve.drawing import drawing
 from rumbo.serve.mermaid import mermaid
 from rumbo.serve.svg import svg
@@ -68,7 +70,21 @@ def journey(name: str, condition: d.Condition | None = None) -> d.Journey:
         d.Trigger("b", d.OnEvent(d.EventTest(("x",), name, name)), action, mode="shadow"),
     )
     scores = (d.Score(name, (d.Points("k", d.EventTest(("x",), None, name), 3.0),), bands=(d.Band(name, 2, 1),)),)
-    return d.Journey("j", "1.0", scores, stages, triggers, segments=(d.Segment(name, when),))
+    flows = (d.Flow("f", d.Enter(d.OnEvent(d.EventTest(("x",), None, name))), steps(name, when), when, when),)
+    return d.Journey("j", "1.0", scores, stages, triggers, segments=(d.Segment(name, when),), flows=flows)
+
+
+def steps(name: str, when: d.Condition) -> tuple[d.FlowStep, ...]:
+    """Every kind of step; ways on to the next one, back, far on, and out."""
+    every: tuple[Any, ...] = (
+        d.Wait(until=when, length=DAY, otherwise="leave"), d.BranchTo(((when, "last"), (when, name)), "next"),
+        d.Split("e", (d.Variant(name, 0.5), d.Variant("b", 0.5, "last"))), d.Act(d.Action(name, {name: name})),
+        d.SetTrait("t", "1"), d.Wait(second=36_000), d.Go(name), d.Goal(name),
+    )  # fmt: skip
+    return (
+        *(d.FlowStep(name if at == 0 else f"s{at}", do) for at, do in enumerate(every)),
+        d.FlowStep("last", d.Leave()),
+    )
 
 
 def read(text: str) -> ElementTree.Element:
@@ -108,12 +124,30 @@ def test_mermaid_reads_what_is_written(parsed):
 def test_every_edge_and_trigger_is_in_the_flowchart():
     """A side stage that everyone may enter is entered from the frame, others from their own stages."""
     text = mermaid([drawing(journey("x"))])
-    edges = [line.strip() for line in text.splitlines() if "-->" in line or "-.->" in line]
+    edges = [line.strip() for line in text.splitlines() if ("-->" in line or "-.->" in line) and "j0f0" not in line]
     assert edges == [
         'j0s0 -->|"x"| j0s1', 'j0s1 -->|"x"| j0s2', 'j0s2 -.->|"x"| j0s0', 'j0s2 -.->|"x (to the highest that holds)"| j0s1',
         'j0all -.->|"x"| j0s3', 'j0s3 -.->|"x (to the highest that holds)"| j0all', 'j0s2 -.->|"x"| j0s4',
     ]  # fmt: skip
     assert "j0s2 -.- j0t0" in text
+    assert [line.strip() for line in text.splitlines() if re.match(r" +j0f0\w+ -->| +j0f0\w+\{\{", line)] == [
+        "j0f0in --> j0f0s0",
+        'j0f0s0 -->|"x"| j0f0s1',
+        'j0f0s0 -->|"after 1d"| j0f0end',
+        'j0f0s1 -->|"x"| j0f0s8',
+        'j0f0s1 -->|"x"| j0f0s0',
+        'j0f0s1 -->|"otherwise"| j0f0s2',
+        'j0f0s2 -->|"x 0.5"| j0f0s3',
+        'j0f0s2 -->|"b 0.5"| j0f0s8',
+        "j0f0s3 --> j0f0s4",
+        "j0f0s4 --> j0f0s5",
+        "j0f0s5 --> j0f0s6",
+        "j0f0s6 --> j0f0s0",
+        "j0f0s7 --> j0f0end",
+        "j0f0s8 --> j0f0end",
+        'j0f0exit{{"exit, at any step: x"}} -.-> j0f0end',
+        'j0f0goal{{"goal, at any step: x"}} -.-> j0f0end',
+    ]
     assert "b (shadow)<br/>x where x<br/>" in text
 
 
@@ -149,8 +183,12 @@ def test_an_svg_shows_and_says_everything(folder):
             [each.stage for each in one.stages]
             + [each.trigger for each in one.triggers]
             + [each.segment for each in one.segments]
+            + [f"Flow {each.flow}" for each in one.flows]
+            + [step.step for each in one.flows for step in each.steps]
         )
         assert set(names) <= set(shown)
+        for step in (step for each in one.flows for step in each.steps):
+            assert f"Step {step.step}: {step.text}." in root[1].text
         for name in (each.stage for each in one.stages):
             assert name in root[1].text
 
@@ -164,7 +202,7 @@ def test_boxes_do_not_overlap_and_stay_on_the_paper(name):
         for each in root.iter(f"{SVG}rect")
         if "x" in each.attrib
     ]
-    assert len(boxes) == 5
+    assert len(boxes) == 5 + 9 + 1
     for at, (x, y, wide, high) in enumerate(boxes):
         assert min(x, y) >= 0
         assert x + wide <= width

@@ -24,7 +24,7 @@ from rumbo.topology import load
 )
 @click.option("--journey", metavar="NAME", help="Only this journey; all of the topology's by default.")
 def command(topology: Path, form: str, journey: str | None) -> None:
-    """Draw the journeys of TOPOLOGY to standard output: stages, the ways between them with their conditions, triggers."""
+    """Draw the journeys of TOPOLOGY to standard output: stages, the ways between them with their conditions, triggers, flows."""
     journeys = load(topology).journeys
     chosen = [each for each in journeys if journey in {None, each.id}]
     if not chosen:

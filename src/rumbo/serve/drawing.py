@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import assert_never
+from typing import Final, Literal, assert_never
 
 from rumbo.core import definition as d
 from rumbo.core.anomaly import anomaly_text
@@ -13,6 +13,7 @@ from rumbo.core.instant import format_duration
 from rumbo.core.outputs import Direction
 from rumbo.core.sequence import sequence_text
 from rumbo.core.threshold import threshold_text
+from rumbo.core.way import ways
 from rumbo.serve.model import (
     BandDrawing,
     Edge,
@@ -21,8 +22,12 @@ from rumbo.serve.model import (
     ScoreDrawing,
     SegmentDrawing,
     StageDrawing,
+    StepDrawing,
     TriggerDrawing,
+    WayDrawing,
 )
+
+Kind = Literal["wait", "branch", "split", "action", "set", "go", "goal", "leave"]
 
 
 def drawing(journey: d.Journey) -> JourneyDrawing:
@@ -151,8 +156,27 @@ def _flow(flow: d.Flow) -> FlowDrawing:
     enter += f", for one {flow.enter.per}" if flow.enter.per is not None else ""
     return FlowDrawing(
         flow.id, enter, flow.enter.again.replace("_", " "), said(flow.exit) if flow.exit is not None else None,
-        said(flow.goal) if flow.goal is not None else None, tuple(f"{step.name}: {_step(step.do)}" for step in flow.steps),
+        said(flow.goal) if flow.goal is not None else None,
+        tuple(StepDrawing(step.name, _KINDS[type(step.do)], _step(step.do)) for step in flow.steps), tuple(_ways(flow)),
     )  # fmt: skip
+
+
+_KINDS: Final[dict[type, Kind]] = {
+    d.Wait: "wait", d.BranchTo: "branch", d.Split: "split", d.Act: "action", d.SetTrait: "set", d.Go: "go", d.Goal: "goal", d.Leave: "leave",
+}  # fmt: skip
+
+
+def _ways(flow: d.Flow) -> Iterator[WayDrawing]:
+    lengths = {step.name: step.do.length or 0 for step in flow.steps if isinstance(step.do, d.Wait)}
+    for way in ways(flow):
+        when: str | None = None
+        if way.when is not None:
+            when = said(way.when)
+        elif way.by == "timeout":
+            when = f"after {format_duration(lengths[way.origin])}"
+        elif way.by in {"otherwise", "variant"}:
+            when = way.word or "otherwise"
+        yield WayDrawing(way.origin, way.target or None, when)
 
 
 def _step(do: d.Wait | d.BranchTo | d.Split | d.Act | d.SetTrait | d.Go | d.Goal | d.Leave) -> str:

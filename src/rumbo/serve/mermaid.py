@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from rumbo.serve.model import Edge, JourneyDrawing, TriggerDrawing
+from rumbo.serve.model import Edge, FlowDrawing, JourneyDrawing, TriggerDrawing
 
 WIDTH: Final = 44
 """Characters of a label's line."""
@@ -41,6 +41,10 @@ def _journey(journey: JourneyDrawing, prefix: str) -> Iterator[str]:
     yield from _edges(journey, prefix, ids)
     for at, trigger in enumerate(journey.triggers):
         yield from _trigger(trigger, f"{prefix}t{at}", ids)
+    for at, flow in enumerate(journey.flows):
+        yield f'subgraph {prefix}f{at}["{_label(f"flow {flow.flow}")}"]'
+        yield from (f"    {line}" for line in _flow(flow, f"{prefix}f{at}"))
+        yield "end"
 
 
 def _edges(journey: JourneyDrawing, prefix: str, ids: dict[str, str]) -> Iterator[str]:
@@ -72,6 +76,33 @@ def _trigger(trigger: TriggerDrawing, name: str, ids: dict[str, str]) -> Iterato
     yield f'{name}["{_label(trigger.trigger + mode)}<br/>{_label(trigger.when)}<br/>{_label(f"asks for {trigger.action}")}"]'
     if trigger.stage is not None:
         yield f"{ids[trigger.stage]} -.- {name}"
+
+
+def _flow(flow: FlowDrawing, prefix: str) -> Iterator[str]:
+    """What begins an instance, its steps, the ways between them, and what ends it in the middle of a wait."""
+    ids = {step.step: f"{prefix}s{at}" for at, step in enumerate(flow.steps)}
+    end = f"{prefix}end"
+    yield f'{prefix}in(["{_label(f"begins: {flow.enter}")}<br/>{_label(f"again: {flow.again}")}"])'
+    for step in flow.steps:
+        left, right = _SHAPES.get(step.kind, ("[", "]"))
+        yield f'{ids[step.step]}{left}"{_label(step.step)}<br/>{_label(step.text)}"{right}'
+    yield f'{end}(["over"])'
+    yield f"{prefix}in --> {ids[flow.steps[0].step]}"
+    for way in flow.ways:
+        when = f'|"{_label(way.when)}"|' if way.when else ""
+        yield f"{ids[way.origin]} -->{when} {ids[way.target] if way.target is not None else end}"
+    for name, ends in (("exit", flow.exit), ("goal", flow.goal)):
+        if ends is not None:
+            yield f'{prefix}{name}{{{{"{_label(f"{name}, at any step: {ends}")}"}}}} -.-> {end}'
+
+
+_SHAPES: Final = {
+    "wait": ("([", "])"),
+    "branch": ("{", "}"),
+    "split": ("{", "}"),
+    "goal": ("[[", "]]"),
+    "leave": ("[[", "]]"),
+}
 
 
 def _label(text: str) -> str:

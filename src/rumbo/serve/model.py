@@ -72,15 +72,32 @@ class TriggerDrawing(msgspec.Struct, frozen=True):
     """Quiet hours, caps and hold-outs."""
 
 
+class StepDrawing(msgspec.Struct, frozen=True):
+    """A step of a flow, and in words what it does."""
+
+    step: str
+    kind: Literal["wait", "branch", "split", "action", "set", "go", "goal", "leave"]
+    text: str
+
+
+class WayDrawing(msgspec.Struct, frozen=True, rename={"origin": "from", "target": "to"}):
+    """A way on from a step (`to` null: the instance is over), and in words when it is taken (null: always)."""
+
+    origin: str
+    target: str | None
+    when: str | None = None
+
+
 class FlowDrawing(msgspec.Struct, frozen=True):
-    """A flow in words: what begins an instance, whether there may be another, what ends it, its steps."""
+    """A flow in words: what begins an instance, whether there may be another, what ends it at once, its steps and the ways between them."""
 
     flow: str
     enter: str
     again: str
     exit: str | None
     goal: str | None
-    steps: tuple[str, ...]
+    steps: tuple[StepDrawing, ...]
+    ways: tuple[WayDrawing, ...] = ()
 
 
 class BandDrawing(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""A journey as an SVG picture: ordered stages in a column, ways back on its left, side stages on its right, rules beneath.
+"""A journey as an SVG picture: ordered stages in a column, ways back on its left, side stages on its right, rules and flows beneath.
 
 Our own layout, since a journey is a column with few exceptions. It draws what `drawing` says and decides nothing. Colours follow
 the reader's light or dark scheme; `title` and `desc` say in words what is seen.
@@ -8,22 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
-from xml.sax.saxutils import escape, quoteattr
 
 from rumbo.serve.model import JourneyDrawing, StageDrawing
+from rumbo.serve.pen import LINE, PAD, Pen, safe, short, wrap
+from rumbo.serve.svg_flow import FlowPicture, sentences
 
 _BOX: Final = 220
 _LANE: Final = 210
 _TEXT: Final = 300
 _SIDE: Final = 280
-_PAD: Final = 24
-_LINE: Final = 17
-_SIZE: Final = 13
-_WIDE: Final = frozenset("mwMW@%—…")
-_NARROW: Final = frozenset("ijltfrI.,:;'|!()[] ")
-
-_ASIAN: Final = 0x2E7F
-"""Letters beyond this are as wide as they are high."""
 
 _STYLE: Final = """
   .paper { fill: #ffffff } .box { fill: #eef4fb; stroke: #2c5d8f } .side { fill: #fbf3e6; stroke: #93631a }
@@ -67,7 +60,7 @@ def svg(journeys: Sequence[JourneyDrawing]) -> str:
     said = " ".join(sentence for each in journeys for sentence in _sentences(each))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{top:g}" viewBox="0 0 {width:g} {top:g}" role="img" aria-labelledby="title desc">\n'
-        f'<title id="title">{_safe(title)}</title>\n<desc id="desc">{_safe(said)}</desc>\n<style>{_STYLE}</style>\n'
+        f'<title id="title">{safe(title)}</title>\n<desc id="desc">{safe(said)}</desc>\n<style>{_STYLE}</style>\n'
         f'<rect class="paper" width="100%" height="100%"/>\n' + "\n".join(parts) + "\n</svg>\n"
     )
 
@@ -85,31 +78,37 @@ def _sentences(journey: JourneyDrawing) -> Iterator[str]:
             yield f"Beside them stands {stage.stage}: {stage.when}."
     for trigger in journey.triggers:
         yield f"Trigger {trigger.trigger}: {trigger.when}; asks for {trigger.action}."
+    for flow in journey.flows:
+        yield from sentences(flow)
 
 
 class _Picture:
     """One journey, laid out; `text` is its markup."""
 
     def __init__(self, journey: JourneyDrawing) -> None:
-        self._journey, self._out = journey, list[str]()
+        self._journey, self._pen = journey, Pen()
         self._lane = _LANE if any(edge.kind == "backward" for edge in journey.edges) else 0
         sides = [stage for stage in journey.stages if stage.side]
-        self._trunk = _PAD + self._lane + _BOX + _TEXT
-        self.width = self._trunk + (20 * len(sides) + 16 + _SIDE if sides else 0) + _PAD
-        self._text(_PAD, 40, f"{journey.journey} {journey.version}", "head")
+        self._trunk = PAD + self._lane + _BOX + _TEXT
+        self.width: float = self._trunk + (20 * len(sides) + 16 + _SIDE if sides else 0) + PAD
+        self._pen.text(PAD, 40, f"{journey.journey} {journey.version}", "head")
         self._boxes: dict[str, _Box] = {}
         below = self._stages(64)
         beside = self._sides(sides, 64)
         self._backs()
-        self.height = self._rules(max(below, beside) + 12) + _PAD
+        bottom = self._rules(max(below, beside) + 12)
+        for flow in journey.flows:
+            picture = FlowPicture(flow, bottom + 32, self._pen)
+            bottom, self.width = picture.bottom, max(self.width, picture.width)
+        self.height = bottom + PAD
 
     @property
     def text(self) -> str:
         """The markup."""
-        return "\n".join(self._out)
+        return self._pen.markup
 
     def _stages(self, top: float) -> float:
-        left = _PAD + self._lane
+        left = PAD + self._lane
         before: _Box | None = None
         for stage in (each for each in self._journey.stages if not each.side):
             if before is not None:
@@ -120,12 +119,12 @@ class _Picture:
 
     def _forward(self, before: _Box, stage: StageDrawing) -> float:
         """The arrow down to a stage, what it takes beside it; where the stage begins."""
-        lines = _wrap(stage.when or "", _TEXT + _BOX / 2 - 30)
-        bottom = before.bottom + max(40, _LINE * len(lines) + 22)
+        lines = wrap(stage.when or "", _TEXT + _BOX / 2 - 30)
+        bottom = before.bottom + max(40, LINE * len(lines) + 22)
         middle = before.x + before.width / 2
-        self._arrow(f"M{middle:g} {before.bottom:g}V{bottom - 7:g}", (middle, bottom), "down", "way", "tip")
+        self._pen.arrow(f"M{middle:g} {before.bottom:g}V{bottom - 7:g}", (middle, bottom), "down", "way", "tip")
         for at, line in enumerate(lines):
-            self._text(middle + 14, before.bottom + 24 + at * _LINE, line, "quiet")
+            self._pen.text(middle + 14, before.bottom + 24 + at * LINE, line, "quiet")
         return bottom
 
     def _box(
@@ -133,14 +132,12 @@ class _Picture:
     ) -> _Box:
         x, y = corner
         called = [f"▸ {each.trigger}" for each in self._journey.triggers if each.stage == stage.stage]
-        lines = [*said, *(line for each in called for line in _wrap(each, width - 28))]
-        box = _Box(x, y, width, 36 + _LINE * len(lines))
-        self._out.append(
-            f'<rect class={quoteattr(kind)} x="{x:g}" y="{y:g}" width="{width:g}" height="{box.height:g}" rx="8" stroke-width="1.6"/>'
-        )
-        self._text(x + 14, y + 23, _short(stage.stage, width - 28), "name")
+        lines = [*said, *(line for each in called for line in wrap(each, width - 28))]
+        box = _Box(x, y, width, 36 + LINE * len(lines))
+        self._pen.box(kind, x, y, width, box.height)
+        self._pen.text(x + 14, y + 23, short(stage.stage, width - 28), "name")
         for at, line in enumerate(lines):
-            self._text(x + 14, y + 42 + at * _LINE, line, "quiet")
+            self._pen.text(x + 14, y + 42 + at * LINE, line, "quiet")
         self._boxes[stage.stage] = box
         return box
 
@@ -151,8 +148,8 @@ class _Picture:
                 (edge.when for edge in self._journey.edges if edge.kind == "return" and edge.origin == stage.stage),
                 None,
             )
-            said = _wrap(f"when {stage.when}", _SIDE - 28)
-            said += _wrap(
+            said = wrap(f"when {stage.when}", _SIDE - 28)
+            said += wrap(
                 f"until {back}, then to the highest stage that holds" if back else "nobody comes back", _SIDE - 28
             )
             box = self._box(stage, (left, top), _SIDE, "side", said)
@@ -171,9 +168,9 @@ class _Picture:
             return
         end = box.y + 18
         for origin, row in zip(origins, rows, strict=True):
-            self._out.append(f'<path class="aside" d="M{self._boxes[origin].x + _BOX:g} {row:g}H{trunk:g}"/>')
-        self._out.append(f'<path class="aside" d="M{trunk:g} {min(*rows, end):g}V{max(*rows, end):g}"/>')
-        self._arrow(f"M{trunk:g} {end:g}H{box.x - 7:g}", (box.x, end), "right", "aside", "aside-tip")
+            self._pen.path("aside", f"M{self._boxes[origin].x + _BOX:g} {row:g}H{trunk:g}")
+        self._pen.path("aside", f"M{trunk:g} {min(*rows, end):g}V{max(*rows, end):g}")
+        self._pen.arrow(f"M{trunk:g} {end:g}H{box.x - 7:g}", (box.x, end), "right", "aside", "aside-tip")
 
     def _backs(self) -> None:
         """Ways back run on the left, each in a lane of its own, with what it takes in words."""
@@ -183,7 +180,7 @@ class _Picture:
             origin, target = self._boxes[edge.origin], self._boxes[edge.target]
             lane = origin.x - 16 - 10 * (at % 3)
             end = target.bottom - 9
-            self._arrow(
+            self._pen.arrow(
                 f"M{origin.x:g} {origin.y + 12:g}H{lane:g}V{end:g}H{target.x - 7:g}",
                 (target.x, end),
                 "right",
@@ -191,10 +188,10 @@ class _Picture:
                 "back-tip",
             )
             row = max((origin.y + end) / 2, taken)
-            lines = _wrap(edge.when or "", _LANE - 48)
+            lines = wrap(edge.when or "", _LANE - 48)
             for number, line in enumerate(lines):
-                self._text(_PAD, row + number * _LINE, line, "quiet")
-            taken = row + len(lines) * _LINE + 6
+                self._pen.text(PAD, row + number * LINE, line, "quiet")
+            taken = row + len(lines) * LINE + 6
 
     def _rules(self, top: float) -> float:
         journey = self._journey
@@ -220,67 +217,17 @@ class _Picture:
         return top
 
     def _list(self, head: str, rows: Iterable[tuple[str, str]], top: float) -> float:
-        self._text(_PAD, top, head, "name")
+        self._pen.text(PAD, top, head, "name")
         top += 6
         for name, said in rows:
-            top += _LINE + 2
-            self._text(_PAD, top, _short(name, 180), "")
-            for at, line in enumerate(_wrap(said, self.width - 2 * _PAD - 200)):
-                top += _LINE if at else 0
-                self._text(_PAD + 200, top, line, "quiet")
+            top += LINE + 2
+            self._pen.text(PAD, top, short(name, 180), "")
+            for at, line in enumerate(wrap(said, self.width - 2 * PAD - 200)):
+                top += LINE if at else 0
+                self._pen.text(PAD + 200, top, line, "quiet")
         return top + 8
-
-    def _text(self, x: float, y: float, text: str, kind: str) -> None:
-        marked = f" class={quoteattr(kind)}" if kind else ""
-        self._out.append(f'<text{marked} x="{x:g}" y="{y:g}">{_safe(text)}</text>')
-
-    def _arrow(self, path: str, tip: tuple[float, float], toward: str, kind: str, head: str) -> None:
-        x, y = tip
-        wings = (
-            f"{x - 5:g} {y - 8:g} {x + 5:g} {y - 8:g}"
-            if toward == "down"
-            else f"{x - 8:g} {y - 5:g} {x - 8:g} {y + 5:g}"
-        )
-        self._out.append(f'<path class="{kind}" d="{path}"/><polygon class="{head}" points="{x:g} {y:g} {wings}"/>')
 
 
 def _asked(when: str, action: str, mode: str, cooldown: str | None) -> str:
     marks = [*(["shadow"] if mode == "shadow" else []), *([f"at most once in {cooldown}"] if cooldown else [])]
     return f"{when} → {action}" + (f" ({', '.join(marks)})" if marks else "")
-
-
-def _width(text: str) -> float:
-    """How wide a text is at most, about; the readers' fonts differ."""
-    return _SIZE * sum(_em(each) for each in text)
-
-
-def _em(each: str) -> float:
-    if each in _WIDE or ord(each) > _ASIAN:
-        return 1.0
-    return 0.36 if each in _NARROW else 0.72 if each.isupper() else 0.61
-
-
-def _wrap(text: str, width: float) -> list[str]:
-    lines: list[str] = []
-    for word in " ".join(text.split()).split(" "):
-        if lines and _width(f"{lines[-1]} {word}") <= width:
-            lines[-1] += f" {word}"
-            continue
-        rest = word
-        while _width(rest) > width:
-            fits = max(1, sum(_width(rest[: at + 1]) <= width for at in range(len(rest))))
-            lines.append(rest[:fits])
-            rest = rest[fits:]
-        if rest:
-            lines.append(rest)
-    return lines
-
-
-def _short(text: str, width: float) -> str:
-    lines = _wrap(text, width)
-    return lines[0] + "…" if len(lines) > 1 else "".join(lines)
-
-
-def _safe(text: str) -> str:
-    """Escaped, without the characters that XML cannot hold."""
-    return escape("".join(each if each.isprintable() or each == " " else "\ufffd" for each in text))
