@@ -116,9 +116,9 @@ def grows(lags: Sequence[tuple[float, int]], rate: float) -> bool:
 
 
 def answers(asked: Sequence[tuple[str, float, int, float, bool]]) -> dict[str, dict[str, float]]:
-    """Percentiles in milliseconds by what was asked, and of all, of (what, when due, status, milliseconds, whether about the one asked for).
+    """Percentiles in milliseconds by what was asked, and of all, of (what, by how much the asker was late, status, milliseconds, whether about the one asked for).
 
-    `unknown`: not heard of yet; `refused` and `wrong`: no answer, or about somebody else.
+    `unknown`: not heard of yet; `refused` and `wrong`: no answer, or about somebody else; `late`: the 99th percentile of the asker's own lateness.
     """
     whats = list(dict.fromkeys(each[0] for each in asked))
     return {what: _answered([each for each in asked if what in {"all", each[0]}]) for what in [*whats, "all"]}
@@ -130,7 +130,7 @@ def _answered(asked: Sequence[tuple[str, float, int, float, bool]]) -> dict[str,
     return {
         "requests": len(asked), "unknown": sum(each[2] == UNKNOWN for each in asked),
         "refused": sum(each[2] not in {OK, UNKNOWN} for each in asked), "wrong": sum(each[2] == OK and not each[4] for each in asked),
-        **{name: percentile(ordered, each) for name, each in shares.items()},
+        "late": percentile(sorted(each[1] for each in asked), 0.99), **{name: percentile(ordered, each) for name, each in shares.items()},
     }  # fmt: skip
 
 

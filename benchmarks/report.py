@@ -155,7 +155,7 @@ def _view(rows: list[Row]) -> list[str]:
         body.append((what, counted[0], *(f"{max(each[share] for each in these):,.1f}" for share in ("p50", "p99", "p99.9", "max")), *counted[1:]))
     rounds = [
         f"- Round {each['round']}: {each['rate']:,.0f} events a second (it drains {each['own_rate']:,.0f}), {each['cpu_share']:.0%} of a core, the lag "
-        f"{'holds' if each['held'] else 'grows: it does not count'}; its outputs p50 {each['p50']:,.0f} ms, p99 {each['p99']:,.0f} ms; wrong {_wrong([each])}."
+        f"{'holds' if each['held'] else 'grows: it does not count'}; its outputs p50 {each['p50']:,.0f} ms, p99 {each['p99']:,.0f} ms; wrong {_wrong([each])}; the asker itself was late by {each['views']['all']['late']:,.1f} ms at p99."
         for each in rows
     ]  # fmt: skip
     return [*lines, *figures.table(head, body), "", *rounds]

@@ -29,10 +29,10 @@ TRIGGER = {"trigger": "checkout_help"}
 
 
 class Asked(NamedTuple):
-    """One request: what was asked, when it was due, the answer's status (0: none), milliseconds from due to read, whether it was about the one asked for."""
+    """One request: what was asked, by how many milliseconds the asker was late, the answer's status (0: none), milliseconds from due to read, whether it was about the one asked for."""
 
     what: str
-    due: float
+    late: float
     status: int
     milliseconds: float
     right: bool
@@ -40,13 +40,14 @@ class Asked(NamedTuple):
 
 async def ask(session: ClientSession, what: str, who: str, due: float) -> Asked:
     """One request, read to its end."""
+    late = (time.time() - due) * 1000
     path = f"/v1/customers/{who}" + ("" if what == "customer" else f"/{what}")
     try:
         async with session.request("POST" if what == "why-not" else "GET", path, json=TRIGGER if what == "why-not" else None) as answer:
             body = await answer.read()
-            return Asked(what, due, answer.status, (time.time() - due) * 1000, f'"customer":"{who}"'.encode() in body)
+            return Asked(what, late, answer.status, (time.time() - due) * 1000, f'"customer":"{who}"'.encode() in body)
     except (ClientError, TimeoutError):
-        return Asked(what, due, 0, (time.time() - due) * 1000, False)
+        return Asked(what, late, 0, (time.time() - due) * 1000, False)
 
 
 async def view(url: str, who: list[str], rate: float, reads: float, seconds: float) -> list[Asked]:

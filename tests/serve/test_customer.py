@@ -336,3 +336,67 @@ def test_tallies_add_up_in_any_order(numbers):
         part.stands("j", "first", "second", "second")
         parts.append(part)
     assert counts.dump(counts.total(parts)) == counts.dump(counts.total(reversed(parts)))
+
+
+# Under load -----------------------------------------------------------------------------------------------------------
+
+
+class Held:
+    """A producer whose transactions end when they are let."""
+
+    def __init__(self, inner):
+        self._inner, self.reached, self.go = inner, asyncio.Event(), asyncio.Event()
+
+    async def commit(self, everything):
+        committed = await self._inner.commit(everything)
+        self.reached.set()
+        await self.go.wait()
+        return committed
+
+
+def test_nothing_is_shown_before_it_is_committed(worker):
+    """While the transaction of a batch is under way: profile, clock, timeline, funnel and status are those of the last commit, all together."""
+    paths = ("customers/h-1", "customers/h-1/timeline", "journeys/grocery/funnel", "journeys/grocery/moves", "status")
+
+    async def look():
+        await worker.hear(("h-1", "Order Completed", 0, BASKET))
+        held = Held(worker.producer)
+        async with worker.served() as session:
+
+            async def seen():
+                return [await asked(session, f"/v1/{path}") for path in paths]
+
+            before = await seen()
+            for each in worker.workers.values():
+                each.producer = held
+            batch = asyncio.ensure_future(
+                worker.hear(*(("h-1", "Order Completed", day, BASKET) for day in range(1, 6)))
+            )
+            await held.reached.wait()
+            during = await seen()
+            held.go.set()
+            await batch
+            return before, during, await seen()
+
+    before, during, after = run(asyncio.wait_for(look(), 20))
+    assert during == before
+    assert [each for each, then in zip(after, before, strict=True) if each == then] == []
+
+
+def test_no_request_waits_for_a_whole_batch(worker):
+    """One of a customer whose partition is in the middle of a large batch is answered between two pieces of it."""
+
+    async def look():
+        await worker.hear(("h-1", "Order Completed", 0, BASKET))
+        async with worker.served() as session:
+            await asked(session, "/v1/customers/h-1")
+            heard = [("h-1", "Order Completed", 1 + at / 10_000, BASKET) for at in range(6_000)]
+            batch = asyncio.ensure_future(worker.hear(*heard))
+            await asyncio.sleep(0)  # it has begun
+            said = await asked(session, "/v1/customers/h-1")
+            assert not batch.done()
+            await batch
+            return said, await asked(session, "/v1/customers/h-1")
+
+    said, after = run(asyncio.wait_for(look(), 60))
+    assert (said["events"], after["events"]) == (1, 6_001)

@@ -57,10 +57,16 @@ class Notes:
 
     def __init__(self, store: Store, live: Live, encoder: Encoder, journal: int, firsts: dict[str, str]) -> None:
         self._store, self._live, self._firsts = store, live, firsts
-        self.tally = load_tally(store, firsts)
+        self._tally = load_tally(store, firsts)
+        """It runs ahead of what is committed while a commit is under way."""
+        self._shown = self._written = counts.dump(self._tally)
         self._journal = Journal(store, journal, encoder.value) if journal else None
         self._interactions, self._new = 0, 0
         self._decisions: list[Decision] = []
+
+    def committed_tally(self) -> Tally:
+        """The tally for those who look on, a copy of their own."""
+        return counts.load(self._shown)
 
     def met(self, customers: int) -> None:
         """So many customers are here for the first time."""
@@ -83,22 +89,24 @@ class Notes:
         rows: list[Row] = []
         moves = [each for each in self._decisions if type(each.data) is StageChanged]
         if self._new or moves:
-            self.tally.customers += self._new
+            self._tally.customers += self._new
             self._new = 0
             self._count(moves, touched)
-            rows.append((TALLY_KEY, counts.dump(self.tally)))
+            self._written = counts.dump(self._tally)
+            rows.append((TALLY_KEY, self._written))
         if self._journal is not None:
             rows += self._journal.rows()
         return rows
 
     def committed(self) -> None:
         """It is written: now it may be shown."""
+        self._shown = self._written
         self._live.committed(self._interactions, self._decisions)
         self._interactions, self._decisions = 0, []
 
     def _count(self, moves: list[Decision], touched: Touched) -> None:
         """Count the moves; for those who may never have been so high before, look at what is stored of them."""
-        tally = self.tally
+        tally = self._tally
         risen = dict.fromkeys(each.customer for each in moves if tally.moved(each))
         if not risen:
             return

@@ -111,6 +111,8 @@ class PartitionWorker:
         """Whether timers may be overdue: a predecessor may have moved the clock and died before it fired what that made due."""
         self.done = self._reached()
         """Where each source was read to in what is committed; `position` runs ahead of it while a batch is under way."""
+        self.now: Instant = found.clock
+        """The clock for those who look on: never ahead of what is committed."""
 
     def next_of(self, topic: str) -> int:
         """The consumer position to go on from."""
@@ -343,7 +345,7 @@ class PartitionWorker:
             await self._commit(groups, None)
             self.stage.metrics.timers(len(due), self._since(due[0][0]))
             fired = True
-        self._owed = False
+        self._owed, self.now = False, self.position.clock
         return fired
 
     def _since(self, due: Instant) -> float:

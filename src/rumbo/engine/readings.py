@@ -35,7 +35,7 @@ def readings(carriers: Iterable[Carrier]) -> Iterator[Reading]:
 
 def _stages(deciding: Carrier) -> Iterator[Reading]:
     """Customers by stage, from the tallies that are kept with the profiles."""
-    tally = total(worker.notes.tally for worker in deciding.workers.values())
+    tally = total(worker.notes.committed_tally() for worker in deciding.workers.values())
     for journey in deciding.stage.topology.journeys:
         for each in funnel(journey, tally):
             yield Reading("rumbo_stage_customers", (journey.id, each.stage), each.now)

@@ -1,6 +1,7 @@
 """The worker's state as the HTTP API sees it: committed profiles from the stores that are owned, and who owns the others.
 
-It reads on the loop that writes, between two steps, so what it sees is committed and whole. It never writes.
+It reads on the loop that writes, between two pieces of a batch, so that nobody waits for a whole one. What it sees is committed and whole:
+profiles and journals are read from the store, clock and tally as of the last commit. It never writes.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Window:
             worker = self._carrier.workers[number]
             value = worker.store.get_many([key])[0]
             if value is not None:
-                return Found(self.program.load(customer, value[DUE_BYTES:]), worker.position.clock)
+                return Found(self.program.load(customer, value[DUE_BYTES:]), worker.now)
         return None
 
     def journal(self, customer: str) -> list[Entry]:
@@ -76,12 +77,12 @@ class Window:
 
     def tally(self) -> Tally:
         """The customers of the partitions owned."""
-        return counts.total(worker.notes.tally for worker in self._carrier.workers.values())
+        return counts.total(worker.notes.committed_tally() for worker in self._carrier.workers.values())
 
     def status(self) -> WorkerStatus:
         """How the worker is."""
         workers = self._carrier.workers
-        clocks = [worker.position.clock for worker in workers.values() if worker.position.clock]
+        clocks = [worker.now for worker in workers.values() if worker.now]
         return WorkerStatus(
             worker=self._url,
             ready=all(each.recovered.is_set() for each in self._carriers),
