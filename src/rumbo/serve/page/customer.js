@@ -21,7 +21,7 @@ export function show(root, id, journeys, signal, trouble) {
     body.hidden = false;
     say(since, `${count(found.events)} interactions since ${instant(found.first_seen)}; read as of ${instant(found.as_of, true)} UTC.`);
     keyed(parts.journeys, Object.entries(found.journeys), ([name]) => name, ([name]) => standing(name, journeys), (made, [, each]) => made.tell(each));
-    parts.known.tell(found);
+    parts.known.tell(found, written(told.entries));
     parts.timeline.tell(told);
   }, signal, (error) => {
     if (error?.status !== 404 && error?.status !== 400) return trouble(error);
@@ -100,7 +100,8 @@ function known() {
   const counters = pairs("Counted");
   const more = pairs("More");
   const root = el("section.card", { "aria-label": "Known" }, listed, due.root, channel.root, consents.root, messages.root, exposures.root, traits.root, last.root, counters.root, more.root);
-  const tell = (found) => {
+  const tell = (found, names) => {
+    const called = (key) => names.get(key) ?? key;
     listed.hidden = !found.suppressed_since;
     say(listed, `On the suppression list since ${instant(found.suppressed_since)}.`);
     consents.tell((found.consents ?? []).map((each) => [`${any(each.purpose, "every purpose")} by ${any(each.channel, "every channel")}`, word(each)]));
@@ -109,12 +110,15 @@ function known() {
     exposures.tell(Object.entries(found.exposures ?? {}).map(([name, variant]) => [name, variant]));
     due.tell(Object.entries(found.timers).map(([name, at]) => [name.replaceAll(":", " · "), instant(at, true)]));
     traits.tell(Object.entries(found.traits).map(([name, value]) => [name, shown(value)]));
-    last.tell(Object.entries(found.last).map(([name, at]) => [name, instant(at)]));
-    counters.tell(Object.entries(found.counters).map(([name, number]) => [name, count(number)]));
+    last.tell(Object.entries(found.last).map(([name, at]) => [called(name), instant(at)]));
+    counters.tell(Object.entries(found.counters).map(([name, number]) => [called(name), count(number)]));
     more.tell(Object.entries(found.more ?? {}).map(([name, value]) => [name, shown(value)]));
   };
   return { root, tell };
 }
+
+/** Names are compared without case, blanks, underscores and hyphens, and kept so: here is how this customer's own are written. */
+const written = (entries) => new Map(entries.filter((each) => each.name !== null).map((each) => [each.name.toLowerCase().replace(/[ _-]+/g, ""), each.name]));
 
 const any = (name, all) => (name === "*" ? all : label(name));
 
