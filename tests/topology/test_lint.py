@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rumbo.core import definition as d
+from rumbo.core.instant import SECOND
 from rumbo.core.reach import Reach, highest
+from rumbo.core.way import Paths
 from rumbo.intake import Record
 from rumbo.local import Local
 from rumbo.topology import Loaded, Source, Topology
@@ -150,6 +154,53 @@ def test_the_most_that_a_score_can_reach():
     )
 
 
+FLOWS = f"""stages: [one, {{two: {{when: {{event: A, where: "event.properties.x > 5 && event.properties.x < 2"}}}}}}]
+segments: {{busy: {{event: B, at_least: 3, within: 7d}}, nobody: {{all: [{{stage: one}}, {{not: {{stage: one}}}}]}}}}
+flows:
+  - id: cart
+    enter: {{event: A, only_if: {{reached: one}}}}
+    exit: {{all: [{{stage: one}}, {{stage: two}}]}}
+    goal: {{reached: one}}
+    steps:
+      - {{id: first, wait: {{until: {{segment: nobody}}, at_most: 2d, otherwise: last}}}}
+      - {{id: lost, {MILD}}}
+      - {{id: choose, branch: [{{if: {{segment: nobody}}, go: lost}}, {{if: {{reached: one}}, go: last}}, {{if: {{segment: busy}}, go: away}}]}}
+      - {{id: away, goal: bought}}
+      - {{id: last, wait: {{until: {{reached: one}}, at_most: 2d}}}}
+      - {{id: loop, branch: [{{if: {{segment: busy}}, go: leave}}]}}
+      - {{go: loop}}
+  - {{id: late, enter: {{entered: two}}, steps: [{{wait: {{for: 1h}}}}]}}
+  - {{id: joins, enter: {{segment: {{entered: nobody}}}}, steps: [{{id: reminder_mail, {MILD}}}, {{id: reminder_mial, {MILD}}}]}}
+"""
+
+
+def test_flows_are_looked_at_step_by_step(tmp_path):
+    """Steps that nobody comes to, waits and branches that are decided, goals and exits that never come, rounds, names."""
+    body = FLOWS
+    found = [
+        (line, message)
+        for line, message, _ in warnings(tmp_path, body)
+        if not message.startswith(("stages", "segments"))
+    ]
+    expected = [
+        (7, "flows.cart.enter.only_if: this always holds"), (8, "flows.cart.exit: this can never hold"), (9, "flows.cart.goal: this always holds"),
+        (11, "flows.cart.first.wait.until: this can never hold"), (12, "flows.cart.lost: nobody ever comes"), (13, "flows.cart.choose: nobody ever comes"),
+        (13, "flows.cart.choose.branch.if: this can never hold"), (13, "flows.cart.choose.branch.if: this always holds"), (14, "flows.cart.away: this goal is never reached"),
+        (15, "flows.cart.last.wait.until: this always holds"), (16, "flows.cart: loop -> go_1 -> loop goes round without a wait"),
+        (18, "flows.late.enter: nobody ever begins it, nobody can ever be in stage 'two'"), (19, "flows.joins.enter: nobody ever begins it, nobody is ever in segment"),
+        (19, "flows.joins: step 'reminder_mial' is nearly 'reminder_mail'"),
+    ]  # fmt: skip
+    for line, words in expected:
+        assert any(at == line and words in said for at, said in found), (line, words, found)
+    assert len(found) == len(expected), found
+
+
+def test_the_flows_that_ship_mean_what_they_say():
+    """No warning of a flow that is fine: ways back over a wait, a branch that leaves, a goal as a step."""
+    found = Loaded(Path("topologies/outreach"))
+    assert [str(each) for each in found.problems] == []
+
+
 names = st.sampled_from(["s0", "s1", "s2", "s3", "out"])
 conditions = st.recursive(
     st.builds(lambda key: d.Happened(d.EventTest((key,), None, key)), st.sampled_from("ab"))
@@ -196,3 +247,37 @@ def test_nobody_comes_where_nobody_can_come(made, skip, history):
         assert state.stage in reach.stages
         assert {stage for stage, _ in state.history} <= reach.stages
         assert reach.verdict(made[5]) is not False or "g" not in state.segments
+
+
+targets = st.sampled_from(["f0", "f1", "f2", "f3", "f4", "next", "leave"])
+doings = st.one_of(
+    st.just("act"), st.just("act"), st.builds(d.Go, targets), st.builds(d.Wait, st.sampled_from([0, SECOND])),
+    st.builds(lambda when, to: d.Wait(length=SECOND, until=when, otherwise=to), conditions, targets),
+    st.builds(lambda parts, to: d.BranchTo(tuple(parts), to), st.lists(st.tuples(conditions, targets), max_size=2), targets),
+    st.builds(lambda one, other: d.Split("e", (d.Variant("a", 0.5, one), d.Variant("b", 0.5, other))), targets, targets),
+)  # fmt: skip
+
+
+@given(
+    st.lists(doings, min_size=5, max_size=5), st.lists(conditions, min_size=2, max_size=2), st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), min_size=1, max_size=6)
+)  # fmt: skip
+def test_nobody_comes_to_a_step_that_nobody_can_come_to(made, asked, history):
+    """Random flows, random histories: each step taken was called possible, and who is put out for going round was in a round."""
+    steps = tuple(
+        d.FlowStep(f"f{at}", d.Act(d.Action("m", {"at": f"f{at}"})) if each == "act" else each)
+        for at, each in enumerate(made)
+    )
+    flow = d.Flow("f", d.Enter(d.OnEvent(d.EventTest(("a",))), again="always"), steps)
+    stages = (d.Stage("s0"), *(d.Stage(f"s{at}", asked[0]) for at in (1, 2, 3)), d.Stage("out", asked[1], side=True))
+    score = d.Score("s", (d.Points("k", d.EventTest(("a",)), 2.0),), cap=5.0)
+    journey = d.Journey("j", "1.0", (score,), stages, flows=(flow,))
+    paths, local = Paths(flow, Reach(journey).verdict), Local(Topology("t", (Source("-", lateness=0),), (journey,)))
+    reached, decisions = paths.reached(), []
+    for at, (name, number) in enumerate(history):
+        said = {"type": "track", "event": name, "userId": "u", "messageId": str(at), "timestamp": f"2026-01-01T00:00:{at:02d}Z", "properties": {"n": number}}  # fmt: skip
+        decisions += local.send(Record(value=msgspec.json.encode(said)))
+        assert {step for each in local.profiles["u"].journeys["j"].flows for step in each.visits} <= reached
+    assert {each.data.params["at"] for each in decisions if each.kind == "action.requested"} <= reached
+    turned = any(each.kind == "flow.changed" and each.data.reason == "visits" for each in decisions)
+    if turned and not any(isinstance(step.do, d.Wait) for step in steps):
+        assert list(paths.rounds())

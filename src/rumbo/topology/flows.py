@@ -171,6 +171,15 @@ def acts_of(flow: Yaml) -> list[str]:
     ]
 
 
+def step_lines(flow: Yaml) -> dict[str, int]:
+    """Where each step of a flow is written, by its name."""
+    steps = flow.value.get("steps") if isinstance(flow.value, dict) else None
+    if steps is None or not isinstance(steps.value, list):
+        return {}
+    names = _names(steps.value, "", Words(Notes("")))
+    return {name: node.line for name, node in zip(names, steps.value, strict=True)}
+
+
 def _step(node: Yaml, names: list[str], where: str, policies: dict[str, Policy], words: Words) -> Any:
     if node.value == "exit":
         return Leave()

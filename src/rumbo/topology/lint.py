@@ -11,8 +11,9 @@ from rumbo.core.instant import format_duration
 from rumbo.core.interaction import folded
 from rumbo.core.reach import Reach
 from rumbo.topology.fit import matrix_names
+from rumbo.topology.lint_flow import FlowLint
 from rumbo.topology.words import Words
-from rumbo.topology.yaml import Yaml
+from rumbo.topology.yaml import Yaml, inside
 
 _NEAR = 0.92
 _NEAR_WORD = 0.8
@@ -40,26 +41,29 @@ class _Lint:
         for score in self._journey.scores:
             self._score(score)
         for segment in self._journey.segments:
-            cell = segment.name in matrix_names(_inside(self._node, "matrix"))
+            cell = segment.name in matrix_names(inside(self._node, "matrix"))
             path = ("matrix", "cells", segment.name) if cell else ("segments", segment.name)
             where, line = ".".join(path), self._line(*path)
             self._constant(segment.when, line, where, "nobody is ever in it", "everybody is always in it")
             self._unbounded(segment.when, line, where)
         for trigger in self._journey.triggers:
             self._trigger(trigger)
+        for flow in self._journey.flows:
+            self._flow(flow)
         for kind in ("define", "policies", "segments", "scores"):
-            known = _inside(self._node, kind)
+            known = inside(self._node, kind)
             if known is not None and isinstance(known.value, dict):
                 self._near(kind, known.keys.items())
         self._near("stages", [(each.name, self._line("stages", each.name)) for each in self._journey.stages])
         self._near("triggers", [(each.id, self._line("triggers", each.id)) for each in self._journey.triggers])
+        self._near("flows", [(each.id, self._line("flows", each.id)) for each in self._journey.flows])
         self._near("event", [(name, line) for name, line in self._words.events.values()], "is it the same event?")
 
     def _line(self, *path: str) -> int:
         """The line of what stands there: keys of mappings, names in lists."""
         node = self._node
         for name in path:
-            found = _inside(node, name)
+            found = inside(node, name)
             if found is None:
                 break
             node = found
@@ -126,32 +130,38 @@ class _Lint:
                 "it never acts",
                 "leave `only_if` out",
             )
-        match trigger.on:
+        self._on(trigger.on, ("triggers", trigger.id), where, "it never fires")
+
+    def _on(self, on: d.On, path: tuple[str, ...], where: str, never: str) -> None:
+        """What calls a trigger, or begins a flow."""
+        match on:
             case d.OnCondition(when=when):
-                line = self._line("triggers", trigger.id, "when")
-                self._constant(
-                    when,
-                    line,
-                    f"{where}.when",
-                    "it never fires",
-                    "it fires once, at the first interaction of each customer",
-                )
+                line = self._line(*path, "when")
+                always = "it is true once, at the first interaction of each customer"
+                self._constant(when, line, f"{where}.when", never, always)
                 self._unbounded(when, line, f"{where}.when")
             case d.OnStage(stage=stage) | d.Absence(since=d.OnStage(stage=stage)) if stage not in self._reach.stages:
                 self._notes.warn(
-                    self._line("triggers", trigger.id),
-                    f"{where}: it never fires, nobody can ever be in stage '{stage}'",
-                    "see that stage",
+                    self._line(*path), f"{where}: {never}, nobody can ever be in stage '{stage}'", "see that stage"
                 )
-            case d.OnBand(score=score, band=band):
-                if self._reach.verdict(d.InBand(score, band)) is False:
-                    self._notes.warn(
-                        self._line("triggers", trigger.id, "score"),
-                        f"{where}: it never fires, nobody ever enters band '{band}'",
-                        "see that score",
-                    )
+            case d.OnBand(score=score, band=band) if self._reach.verdict(d.InBand(score, band)) is False:
+                self._notes.warn(
+                    self._line(*path, "score"), f"{where}: {never}, nobody ever enters band '{band}'", "see that score"
+                )
+            case d.OnSegment(segment=segment) if self._reach.verdict(d.InSegment(segment)) is False:
+                self._notes.warn(
+                    self._line(*path), f"{where}: {never}, nobody is ever in segment '{segment}'", "see that segment"
+                )
             case _:
                 pass
+
+    def _flow(self, flow: d.Flow) -> None:
+        node = inside(self._node, "flows")
+        own = inside(node, flow.id) if node is not None else None
+        found = FlowLint(flow, own or self._node, self._reach, self._notes)
+        found.look(self._constant)
+        self._on(flow.enter.on, ("flows", flow.id, "enter"), f"flows.{flow.id}.enter", "nobody ever begins it")
+        self._near(f"flows.{flow.id}: step", found.names())
 
     def _constant(self, condition: d.Condition, line: int, where: str, never: str, always: str) -> None:
         """A condition that is decided before anything happens. Of an expression alone `Words` has said so already."""
@@ -218,19 +228,3 @@ def _counts(condition: d.Condition) -> Iterator[d.Happened]:
             yield from _counts(part)
         case _:
             return
-
-
-def _inside(node: Yaml, name: str) -> Yaml | None:
-    if isinstance(node.value, dict):
-        found = node.value.get(name)
-        return found if isinstance(found, Yaml) else None
-    for item in node.value if isinstance(node.value, list) else ():
-        if item.value == name:
-            return item  # type: ignore[no-any-return]  # a list of Yaml
-        if isinstance(item.value, dict):
-            if name in item.value:
-                inner = item.value[name]
-                return inner if inner.value is not None else item  # type: ignore[no-any-return]  # the same
-            if (own := item.value.get("id")) is not None and own.value == name:
-                return item  # type: ignore[no-any-return]  # the same
-    return None

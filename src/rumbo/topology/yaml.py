@@ -178,3 +178,20 @@ def plain(node: Yaml) -> Any:
     if isinstance(node.value, list):
         return [plain(value) for value in node.value]
     return node.value
+
+
+def inside(node: Yaml, name: str) -> Yaml | None:
+    """What stands under a name: a key of a mapping; in a list an item that is it, has it as a key, or has it as its `id`."""
+    if isinstance(node.value, dict):
+        found = node.value.get(name)
+        return found if isinstance(found, Yaml) else None
+    for item in node.value if isinstance(node.value, list) else ():
+        if item.value == name:
+            return item  # type: ignore[no-any-return]  # a list of Yaml
+        if isinstance(item.value, dict):
+            if name in item.value:
+                inner = item.value[name]
+                return inner if inner.value is not None else item  # type: ignore[no-any-return]  # the same
+            if (own := item.value.get("id")) is not None and own.value == name:
+                return item  # type: ignore[no-any-return]  # the same
+    return None
