@@ -28,11 +28,13 @@ from benchmarks.generate import murmur2
 from rumbo.engine import carrier as carrier_module
 from rumbo.engine import partition as partition_module
 from rumbo.engine import position as record
+from rumbo.engine import store as store_module
 from rumbo.engine.position import Position
 from rumbo.engine.store import POSITION_KEY, Memory
 from tests.simulator.broker import EPOCH_MS, Cluster
 from tests.simulator.clients import ChangelogConsumer, Producer
 from tests.simulator.clock import VirtualLoop
+from tests.simulator.disks import Disks
 from tests.simulator.oracle import END, check, end_of_time
 from tests.simulator.process import PARTITIONS, SOURCE, STAGE, TOPOLOGY, Process
 
@@ -272,6 +274,7 @@ def play(seed: int) -> World:
     said = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     made: list[World] = []
+    disks = Disks(seed)
 
     async def whole() -> None:
         made.append(World(seed, folder))
@@ -289,6 +292,7 @@ def play(seed: int) -> World:
             patch.object(partition_module, "time", lambda: EPOCH_MS / 1000 + now()),
             patch.object(carrier_module, "monotonic", now),
             patch.object(Memory, "options", _one_thread(Memory.options)),
+            patch.object(store_module, "Rdict", disks),
         ):
             loop.run_until_complete(whole())
     finally:
@@ -297,6 +301,7 @@ def play(seed: int) -> World:
                 task.cancel()
             loop.run_until_complete(asyncio.sleep(0))
         loop.close()
+        disks.close()
         logging.disable(logging.NOTSET)
         structlog.configure(**said)
         shutil.rmtree(folder, ignore_errors=True)
