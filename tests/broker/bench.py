@@ -62,6 +62,8 @@ class Bench:
             create_topics(self.topology, self.settings, partitions=PARTITIONS, replicas=replicas)
         self.source = self.topology.sources[0].topic
         self.workers: list[Worker] = []
+        self.door = ""
+        """Bootstrap servers of the workers started from now on, where they are others."""
         self.patience = 30.0
         """Seconds for reading a topic."""
         self.under: Sequence[str] = ()
@@ -141,7 +143,7 @@ class Worker:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    *bench.under, sys.executable, "-m", "rumbo.cli", "run", str(bench.topology_folder), "--broker", bench.bootstrap,
+                    *bench.under, sys.executable, "-m", "rumbo.cli", "run", str(bench.topology_folder), "--broker", bench.door or bench.bootstrap,
                     "--state-dir", str(self.state), "--web-port", str(self.port),
                 ],
                 stdout=log, stderr=log, cwd=ROOT, preexec_fn=die_with_parent,  # noqa: PLW1509  workers are started from one thread

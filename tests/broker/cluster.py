@@ -53,6 +53,11 @@ share.coordinator.state.topic.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 """
+DOOR = """\
+listeners=CLIENT://{host}:{port},CONTROLLER://127.0.0.1:{controller},DOOR://127.0.0.1:{inner}
+advertised.listeners=CLIENT://{host}:{port},DOOR://127.0.0.1:{outer}
+listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT,DOOR:PLAINTEXT
+"""
 
 
 class CannotStart(Exception):
@@ -177,11 +182,15 @@ class Cluster:
         format_options: tuple[str, ...] = (),
         java_options: tuple[str, ...] = (),
         hosts: Sequence[str] = (),
+        doors: Sequence[int] = (),
     ) -> None:
         self._format_options = format_options
         hosts = hosts or ["127.0.0.1"] * nodes
         self.network: object = None
         """Between these brokers and a worker, where a test has put one."""
+        self.behind_doors = [free_port() for _ in doors]
+        """Ports of listeners that are advertised elsewhere, one a node: where a proxy stands."""
+        self.door = ",".join(f"127.0.0.1:{port}" for port in doors)
         folder.mkdir(parents=True, exist_ok=True)
         folder = folder.resolve()
         java = ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *java_options]
@@ -195,6 +204,9 @@ class Cluster:
                 node=node.number, voters=voters, host=host, port=port, controller=controller, data=folder / f"data-{node.number}",
                 replicas=nodes, in_sync=min(2, nodes),
             )  # fmt: skip
+            if doors:
+                inner, outer = self.behind_doors[node.number - 1], doors[node.number - 1]
+                text += DOOR.format(host=host, port=port, controller=controller, inner=inner, outer=outer)
             node.config.write_text(text + extra)
 
     def __enter__(self) -> Cluster:

@@ -34,8 +34,9 @@ def cluster(tmp_path_factory):
         partial(disks.disk_of_another_time, changes=("wiped",)),
         brokers.bounced,
         partial(inputs.poison, kills=1),
+        brokers.no_progress,
     ],
-    ids=["a rebalance storm", "a wiped directory", "a broker bounce", "the poison set"],
+    ids=["a rebalance storm", "a wiped directory", "a broker bounce", "the poison set", "the watchdog"],
 )
 def test_the_promise_holds_under(cluster, tmp_path, play):
     """Every figure of the oracle is 0."""

@@ -16,6 +16,7 @@ from tests.broker.cluster import Cluster, Node
 from tests.chaos.disks import fill, small_disk
 from tests.chaos.network import Network
 from tests.chaos.oracle import Verdict
+from tests.chaos.proxy import Proxy
 from tests.chaos.round import Round
 from tests.chaos.workers import shared
 
@@ -96,20 +97,28 @@ def bounced(run: Round) -> Verdict:
     return run.finish()
 
 
-def no_progress(run: Round) -> Verdict:
-    """The broker stands still for longer than the worker's patience: it ends with the reason, and loses nothing."""
-    run.traffic.start()
-    run.work(RUMBO__STALL_SECONDS="5")
+def no_progress(run: Round, backlog: int = 2_000) -> Verdict:
+    """F12b: the brokers stand still while there is much to read, for longer than the worker's patience, which is less than a transaction may
+    take: the watchdog ends it with the reason, and nothing is lost."""
+    some = (next(run.traffic.source) for _ in range(backlog))
+    run.bench.produce((each.partition, each.key, each.value) for each in some)
+    run.start(RUMBO__STALL_SECONDS="5", RUMBO__MAX_BATCH="4")
+    run.up()
+    run.moves()
+    assert run.taken() < backlog, "it had read everything before anything went wrong"
     for node in run.cluster.nodes:
         node.signal(signal.SIGSTOP)
     worker = run.workers.pop("one")
+    began = time.monotonic()
     code = worker.wait(60)
     for node in run.cluster.nodes:
         node.signal(signal.SIGCONT)
     said = worker.log.read_text()
     assert code == 70, said[-300:]
     assert "has something to read and has committed nothing for" in said, said[-300:]
+    run.figures["patience"] = round(time.monotonic() - began, 1)
     run.faults += 1
+    run.traffic.start()
     run.work()
     return run.finish()
 
@@ -194,6 +203,47 @@ def cut_off(run: Round) -> Verdict:
             brokers = run.chance.sample((1, 2, 3), 1 if kind == "one" else 2)
             with network.dark(*brokers):
                 run.go_on(run.chance.uniform(2, 15))
+        run.faults += 1
+        run.until(lambda: shared(run))
+        run.moves(90)
+    return run.finish()
+
+
+TROUBLES = ("slow", "reset", "shut", "no answer", "nothing heard", "half-open")
+
+
+def bad_network(run: Round, troubles: int = len(TROUBLES)) -> Verdict:
+    """F14b: a worker's network is slow, resets or refuses connections, or leaves them open and passes nothing, one way or both."""
+    proxy = run.cluster.network
+    assert isinstance(proxy, Proxy)
+    run.door = run.cluster.door
+    run.traffic.start()
+    run.start("away"), run.start("two")
+    run.until(lambda: shared(run))
+    assert proxy.passed, "nobody came through the proxy"
+    everywhere = range(len(proxy.ports))
+    for kind in run.chance.sample(TROUBLES, troubles):
+        match kind:
+            case "slow":
+                with proxy.slow(0.5):
+                    run.go_on(run.chance.uniform(3, 10))
+            case "reset":
+                for _ in range(3):
+                    proxy.reset()
+                    run.go_on(run.chance.uniform(0.1, 1))
+            case "shut":
+                with proxy.shut():
+                    run.go_on(run.chance.uniform(0.5, 4))
+            case "no answer":
+                with proxy.half_open(everywhere, "answers"):
+                    run.go_on(run.chance.uniform(0.5, 10))
+            case "nothing heard":
+                with proxy.half_open(everywhere, "asks"):
+                    run.go_on(run.chance.uniform(0.5, 10))
+            case _:
+                with proxy.half_open(everywhere, "asks", "answers"):
+                    run.until(run.workers["two"].owns)
+                    run.go_on(run.chance.uniform(0, 5))
         run.faults += 1
         run.until(lambda: shared(run))
         run.moves(90)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.broker.cluster import Cluster
-from tests.chaos import brokers, disks, inputs, network, workers
+from tests.chaos import brokers, disks, inputs, network, proxy, workers
 from tests.chaos.oracle import Verdict
 from tests.chaos.round import Round
 
@@ -82,14 +82,16 @@ SCENARIOS = (
     Scenario("F6", "a store's files cut, flipped or deleted; another app's; a newer version's", disks.corrupt, 80),
     Scenario("F6b", "the state directory deleted, restored from an old backup, or ahead of its changelog", disks.disk_of_another_time, 10),
     Scenario("F7", "the poison set, first in each partition and at 1 % of live traffic, over kills", inputs.poison, 150),
+    Scenario("F7b", "a byte of a batch changed on the broker's disk, in the input and in the changelog", inputs.damaged_log, 9),
     Scenario("F8", "records out of order, some a day late, over kills", inputs.out_of_order, 10),
     Scenario("F9", "the machine's clock is off or jumps", inputs.clocks_jump, 10),
     Scenario("F10", "the input topic deleted, and made again", inputs.input_made_again, 5),
     Scenario("F11", "the input topic given more partitions", inputs.partitions_added, 3),
     Scenario("F12", "every broker stands still for up to 20 s", brokers.all_frozen, 10),
-    Scenario("F12b", "every broker stands still for longer than a worker's patience (the watchdog)", brokers.no_progress, 5),
+    Scenario("F12b", "every broker stands still for longer than a worker's patience, with much to read (the watchdog)", brokers.no_progress, 5),
     Scenario("F13", "the leader or the coordinator silent for longer than a commit may take", brokers.leader_frozen, 20, 3),
     Scenario("F14", "a worker's network cut for less or more than its session; what it sends to one or two brokers dropped", brokers.cut_off, 20, 3, network.cluster_behind),
+    Scenario("F14b", "a worker's network slow, reset, refused, or half-open one way or both", brokers.bad_network, 20, 1, proxy.Doors),
     Scenario("F15", "SIGTERM under load, SIGINT twice, no memory left", workers.told_to_end, 20),
     Scenario("F16", "the group's offsets lost or reset; the changelog's head cut off", inputs.offsets_or_changelog_lost, 3),
     Scenario("F17", "a rolling upgrade from the last version with format 1", workers.upgraded, 9),

@@ -21,6 +21,7 @@ from kafka.structs import TopicPartition
 from benchmarks.generate import Produced, murmur2
 from rumbo.engine.broker import changelog_of
 from tests.broker.bench import PARTITIONS, Worker
+from tests.broker.cluster import Node
 from tests.chaos.oracle import Verdict
 from tests.chaos.round import Round, events
 from tests.intake.poison import POISON
@@ -122,6 +123,62 @@ def poison(run: Round, kills: int = 2) -> Verdict:
         run.workers.pop("one").kill()
     run.work()
     run.faults = len(POISON) + ODD
+    return run.finish()
+
+
+def flip(node: Node, topic: str, number: int, at: int) -> None:
+    """Change a byte of a partition's log, or change it back; from its end where *at* is negative."""
+    log = max((node.config.parent / f"data-{node.number}" / f"{topic}-{number}").glob("*.log"))
+    data = bytearray(log.read_bytes())
+    data[at] ^= 0xFF
+    log.write_bytes(data)
+
+
+FIRST, LAST = 100, -3
+"""Bytes of a log's first batch, and of its last."""
+
+
+def damaged_log(run: Round) -> Verdict:
+    """F7b: a byte of a batch has changed on the broker's disk, in the input and in the changelog: said with its place, nothing left out."""
+    [node], source = run.cluster.nodes, run.bench.source
+    changelog = changelog_of(run.bench.topology)
+    run.traffic.start()
+    run.start()
+    run.up()
+    run.go_on(2)
+    run.traffic.stop()
+    run.until(lambda: run.taken() >= run.written())
+    run.end()
+    rest = [next(run.traffic.source) for _ in range(100)]
+    run.bench.produce((each.partition, each.key, each.value) for each in rest)
+    source_of, changelog_place = run.chance.sample(range(PARTITIONS), 2)
+    end, before = run.written(source_of), run.taken()
+
+    def both() -> None:
+        node.stop()
+        flip(node, source, source_of, LAST)
+        flip(node, changelog, changelog_place, FIRST)
+        node.start()
+
+    run.changelog.close()
+    both()
+    for disk, topic, number in (
+        ("empty", changelog, changelog_place),
+        ("one", source, source_of),
+        ("one", source, source_of),
+    ):
+        worker = run.start(disk=disk)
+        assert worker.wait(60) == 70, worker.log.read_text()[-300:]
+        said = worker.log.read_text()
+        assert f"topic {topic}, partition {number}, offset " in said, said[-400:]
+        assert "is damaged" in said
+        assert "Traceback" not in said
+        del run.workers["one"]
+        run.faults += 1
+    both()  # another replica has it whole
+    assert run.positions()[source_of].sources[source].next < end, "it went past what it could not read"
+    assert run.taken() >= before
+    run.work()
     return run.finish()
 
 

@@ -92,6 +92,53 @@ class Traffic:
         producer.close()
 
 
+class Followed:
+    """The last committed value of each key of a compacted topic, read on from where the last look ended."""
+
+    def __init__(self, bench: Bench, topic: str) -> None:
+        self._bench = bench
+        self._places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        self._consumer: KafkaConsumer | None = None
+        self._values: dict[tuple[int, bytes], bytes | None] = {}
+
+    def now(self) -> dict[tuple[int, bytes], bytes | None]:
+        """As it is now, by partition and key. Raises AssertionError where a transaction hangs, or the broker."""
+        until = time.monotonic() + self._bench.patience
+        while True:
+            try:
+                self._read(until)
+            except KafkaError:  # it is away: ask anew
+                self.close()
+                assert time.monotonic() < until
+            else:
+                return self._values
+
+    def _read(self, until: float) -> None:
+        consumer = self._consumer
+        if consumer is None:
+            consumer = self._consumer = KafkaConsumer(
+                bootstrap_servers=self._bench.bootstrap,
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+            )
+            consumer.assign(self._places)
+            for place in self._places:
+                consumer.seek(place, 0)
+            self._values = {}
+        ends = consumer.end_offsets(self._places)
+        while any(consumer.position(place) < ends[place] for place in self._places):
+            assert time.monotonic() < until, f"{self._places[0].topic}: a transaction hangs, or the broker does"
+            for records in consumer.poll(200, max_records=10_000).values():
+                self._values.update({(each.partition, each.key): each.value for each in records})
+
+    def close(self) -> None:
+        """Ask no more, or from the beginning."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+
 class Round:
     """Workers, traffic and faults on one topology."""
 
@@ -104,9 +151,12 @@ class Round:
         )
         self.traffic = Traffic(self.bench, events(seed), rate)
         self.workers: dict[str, Worker] = {}
+        self.changelog = Followed(self.bench, changelog_of(self.bench.topology))
         self.bench.patience = 120  # a broker may be away
         self.away: Network | None = None
         """Where the worker `away` runs."""
+        self.door = ""
+        """By which bootstrap servers it reaches the brokers, where a proxy stands before them."""
         self._how: dict[str, tuple[str, dict[str, str | None], float]] = {}
         self.faults = self.restarts = 0
         self.recoveries: list[float] = []
@@ -133,6 +183,7 @@ class Round:
             self.bench.under, self.bench.inside = self.away.under, self.away.inside
         else:
             self.bench.under, self.bench.inside = (), nullcontext
+        self.bench.door = self.door if name == "away" else ""
         worker = self.workers[name] = self.bench.worker(disk or name, **settings)
         self._how[name] = disk or name, environment, time.monotonic()
         return worker
@@ -224,12 +275,8 @@ class Round:
 
     def positions(self) -> list[record.Position]:
         """The positions that the changelog holds."""
-        last = {
-            each.partition: each.value
-            for each in self.bench.read(changelog_of(self.bench.topology))
-            if each.key == POSITION_KEY
-        }
-        return [record.load(last.get(number)) for number in range(PARTITIONS)]
+        changelog = self.changelog.now()
+        return [record.load(changelog.get((number, POSITION_KEY))) for number in range(PARTITIONS)]
 
     def taken(self) -> int:
         """Where the positions stand together: more means that something was committed."""
@@ -239,6 +286,16 @@ class Round:
             for topic, source in each.sources.items()
             if topic == self.bench.source
         )
+
+    def written(self, *numbers: int) -> int:
+        """Where the source's partitions (all, or these) end together, as a reader of committed data sees them."""
+        places = [TopicPartition(self.bench.source, number) for number in numbers or range(PARTITIONS)]
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.bench.bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        )
+        ends = consumer.end_offsets(places)
+        consumer.close()
+        return sum(ends.values())
 
     def moves(self, seconds: float = 60) -> None:
         """Wait until something more is committed than is now."""
@@ -265,9 +322,7 @@ class Round:
         ends = consumer.end_offsets(places)
         consumer.close()
         stop = parse_instant(END)
-        changelog = {
-            (each.partition, each.key): each.value for each in self.bench.read(changelog_of(self.bench.topology))
-        }
+        changelog = self.changelog.now()
         for number, place in enumerate(places):
             position = record.load(changelog.get((number, POSITION_KEY)))
             source = position.sources.get(self.bench.source)
@@ -283,13 +338,7 @@ class Round:
         self.traffic.stop()
         self.bench.clock(END)
         self.until(self.settled, 180)
-        names = sorted(
-            {
-                each.key[1:].decode()
-                for each in self.bench.read(changelog_of(self.bench.topology))
-                if each.key[:2] == b"pc"
-            }
-        )
+        names = sorted({key[1:].decode() for _, key in self.changelog.now() if key[:2] == b"pc"})
         served: dict[str, Any] = {}
         for worker in self.workers.values():  # the first forwards, where it reaches the others
             served |= ask(worker, [name for name in names if served.get(name, LATER) == LATER])
@@ -310,6 +359,7 @@ class Round:
     def stop(self) -> None:
         """End everything, whatever happened."""
         self.traffic.stop()
+        self.changelog.close()
         for worker in self.bench.workers:
             if worker.process.poll() is None:
                 os.kill(worker.process.pid, signal.SIGCONT)

@@ -13,7 +13,8 @@ from tests.broker.bench import ROOT, Worker
 from tests.chaos.oracle import Verdict
 from tests.chaos.round import Round
 
-KILLS = 6
+KILLS = 20
+"""Of one round: what one of them did wrong is still wrong at its end, when the oracle looks."""
 ONCE = {"in_init", "in_recovery", "in_revoke"}
 """Points that a worker passes once in a while, not with every batch."""
 SESSION = 6

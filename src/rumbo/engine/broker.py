@@ -12,6 +12,7 @@ import msgspec
 from aiokafka import errors as kafka
 from aiokafka.structs import TopicPartition
 
+from rumbo.engine.damage import damaged
 from rumbo.engine.feed import Place
 from rumbo.engine.unreachable import overheard, unreachable
 from rumbo.errors import BrokerError, DefinitionError
@@ -150,6 +151,8 @@ class Broker:
                     for tp in list(waiting):
                         if await consumer.position(tp) > by_tp[tp]:
                             waiting.discard(tp)
+        except kafka.CorruptRecordException as error:
+            raise damaged(error, consumer._fetcher) from error  # noqa: SLF001  pinned
         except (kafka.KafkaError, TimeoutError) as error:
             raise BrokerError(f"the last records read of {sorted({tp.topic for tp in by_tp})}: {error!r}") from error
         finally:

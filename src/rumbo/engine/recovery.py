@@ -7,7 +7,7 @@ fenced its predecessor, or the predecessor's last batch could be missed. It writ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import aiokafka
@@ -15,6 +15,7 @@ import structlog
 from aiokafka import errors as kafka
 from aiokafka.structs import TopicPartition
 
+from rumbo.engine.damage import damaged
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.store import Store
 from rumbo.errors import BrokerError, InternalError
@@ -88,11 +89,21 @@ class ChangelogReader:
         for number, place in places.items():
             self._seek(place, stores[number], begins[place], ends[place])
         while True:
-            found = await self._consumer.getmany(timeout_ms=_FOLLOW_MS, max_records=_RECORDS)
+            found = await self._records([], _FOLLOW_MS)
             for number, place in places.items():
                 records, position = found.get(place, ()), await self._consumer.position(place)
                 if position > stores[number].changelog_next:
                     stores[number].apply([(record.key, record.value) for record in records], position)
+
+    async def _records(self, places: Iterable[TopicPartition], wait_ms: int) -> Mapping[TopicPartition, Any]:
+        """The next records of these places (none: of all). Raises DamagedError."""
+        try:
+            found: Mapping[TopicPartition, Any] = await self._consumer.getmany(
+                *places, timeout_ms=wait_ms, max_records=_RECORDS
+            )
+        except kafka.CorruptRecordException as error:
+            raise damaged(error, self._consumer._fetcher) from error  # noqa: SLF001  pinned
+        return found
 
     def _seek(self, place: TopicPartition, store: Store, begin: int, end: int) -> None:
         if store.changelog_next > end:
@@ -114,7 +125,7 @@ class ChangelogReader:
         taken = dict.fromkeys(stores, 0)
         watch = _Watch(self._topic, asyncio.get_running_loop().time())
         while places:
-            found = await self._consumer.getmany(*places.values(), timeout_ms=_POLL_MS, max_records=_RECORDS)
+            found = await self._records(places.values(), _POLL_MS)
             for number, place in list(places.items()):
                 records = found.get(place, ())
                 position = await self._consumer.position(place)

@@ -12,13 +12,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import faust
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode import Service
 
+from rumbo.engine.damage import damaged
 from rumbo.engine.feed import Place
 from rumbo.engine.partition import Batch
 from rumbo.errors import InternalError
@@ -100,8 +101,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         before = {tp: state.position for tp, state in ready.items()}
         try:
             found = await self._records(consumer, ready, limit, timeout)
-        except KafkaError:
+        except KafkaError as error:
             if assignment.active and self.consumer.flow_active:
+                if isinstance(error, CorruptRecordException):
+                    raise damaged(error, consumer._fetcher) from error  # noqa: SLF001  pinned
                 raise
             return []  # of the next assignment, which nobody has told its positions yet ("no offset")
         if not assignment.active:
