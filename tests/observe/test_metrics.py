@@ -69,7 +69,7 @@ def test_what_a_profile_is_told_of_is_counted_once():
     value = metrics.registry.get_sample_value
     assert value("rumbo_events_received_total", {"topic": "raw"}) == 6
     assert value("rumbo_events_duplicate_total", {"body": "same"}) == 2
-    assert value("rumbo_events_late_total") == 1
+    assert value("rumbo_events_late_total", {"policy": "process"}) == 1
 
 
 def test_a_move_and_a_score_are_counted_with_their_length_and_value():

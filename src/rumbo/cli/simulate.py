@@ -114,7 +114,7 @@ def _rejected(local: Local) -> int:
 
 def _shown(local: Local) -> dict[str, int]:
     """The counts that a reader of the summary is told."""
-    said = {"duplicate", "duplicate_conflict", "late", "timer"}
+    said = {"duplicate", "duplicate_conflict", "late", "late_refolded", "late_beyond_journal", "timer"}
     return {name: count for name, count in sorted(local.counts.items()) if "." in name or name in said}
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from rumbo.core.condition import Compiled
 from rumbo.core.decay import Fading, add
-from rumbo.core.definition import Points
+from rumbo.core.definition import Idling, Points
 from rumbo.core.instant import Duration
 from rumbo.core.profile import SEEN_CAP, ScoreState
 from rumbo.core.scope import Read, Scope
@@ -48,6 +48,13 @@ def giver(award: Award) -> Give:
     ):
         return _decaying(award.lane, rule.key, float(rule.points), rule.half_life)
     return _asking(award)
+
+
+def orderless(award: Award) -> bool:
+    """Whether its points add up to the same in every order: it asks for nothing but the interaction, and they only fade."""
+    rule = award.rule
+    remembers = rule.once or award.key is not None or rule.at_most is not None
+    return award.when is None and not remembers and not isinstance(rule.decay, Idling)
 
 
 def _decaying(lane_name: str, key: str, points: float, half_life: Duration) -> Give:

@@ -693,6 +693,17 @@ class Flow(_Data, frozen=True):
     moved: dict[str, str] = {}
 
 
+class Late(_Data, frozen=True):
+    """What becomes of an interaction before its customer's clock: it counts as it comes, or it is put in its place (`core.refold`).
+
+    Refolds reach back over so many inputs of the customer, and so long.
+    """
+
+    policy: Literal["process", "refold"] = "process"
+    events: int = 500
+    within: Duration = 90 * DAY
+
+
 class Journey(_Data, frozen=True):
     """A whole definition: one per customer and journey id. `version` is `major.minor`; ids hang on the major only."""
 

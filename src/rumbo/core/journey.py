@@ -54,7 +54,8 @@ class JourneyMachine:
     def __init__(self, topology: str, journey: Journey, words: Words) -> None:
         self.journey, self.id = journey, journey.id
         self.scores = {score.name: ScoreMachine(score) for score in journey.scores}
-        vocabulary, self._who = words.vocabulary(journey, self.scores), Identity(topology, journey)
+        vocabulary, self.who = words.vocabulary(journey, self.scores), Identity(topology, journey)
+        """Who signs its decisions."""
         self.words = vocabulary
         """What its conditions can name, for explanations."""
         self.stages = StageMachine(journey, vocabulary)
@@ -66,18 +67,18 @@ class JourneyMachine:
         )
         self._watchers = tuple(each for each in self._triggers if isinstance(each, Watcher))
         self._waiting = Waiting(self.id, self._triggers)
-        self._scoring = Scoring(journey, self.scores, vocabulary, self._who)
+        self._scoring = Scoring(journey, self.scores, vocabulary, self.who)
         self._scoring.calls(self._triggers)
-        self._segments = Segments(journey, vocabulary, self._who)
+        self._segments = Segments(journey, vocabulary, self.who)
         self._segments.calls(self._triggers)
         self._orders = Orders(journey, vocabulary)
-        self._staging = Staging(self.id, self.stages, journey.unstable, self._who)
+        self._staging = Staging(self.id, self.stages, journey.unstable, self.who)
         self._staging.calls(self._triggers, self._waiting.stage_changed if self._waiting.absences else None)
         self.requests = {each.id: each.request for each in self._triggers} | self._flows.requests()
         """The actions that rules of this journey ask for, by rule."""
         self._mail = vocabulary.mail
         self._holding = Holding(self.id, self.requests)
-        self._signer = Signer(self._who, self._scoring.values, self._holding.keep)
+        self._signer = Signer(self.who, self._scoring.values, self._holding.keep)
         self._flows.starts(self._signer, self._holding)
         self._entries = self._flows.entries
         self.timers: dict[str, Callable[[Turn], bool]] = {
@@ -210,6 +211,11 @@ class JourneyMachine:
     def _obey(self, turn: Turn, rules: tuple[Rule, ...]) -> bool:
         order = said(turn, rules)
         return order is not None and self._staging.obey(turn, order)
+
+    def absorb(self, turn: Turn, key: str) -> None:
+        """The points of an interaction that need no order: all that one from beyond the reach of a refold gives."""
+        for award in self._scoring.absorbing(key):
+            award(turn)
 
     def instruct(self, turn: Turn, order: Order) -> None:
         """Step what somebody said of the customer's stage in a control record."""

@@ -67,6 +67,8 @@ class Program:
         """Fields that came as another type than a rule needs, since it was last cleared."""
         self._words, self._turn, self._ring = words, Turn(self.stats, {}), ring_size * RING_ENTRY
         self._turn.wanted = [] if words.caps else None
+        self.fired: Instant = 0
+        """When the timer was due that fired last."""
         self._requests = {each.name: each for machine in self._machines for each in machine.requests.values()}
         mentioned = set().union(*(machine.mentioned() for machine in self._machines), words.trackers.names())
         mentioned |= self._ledgers.mentioned()
@@ -240,6 +242,7 @@ class Program:
             if due > clock:
                 return
             del timers[name]
+            self.fired = due
             machine = self._timers.get(name)
             state = profile.journeys.get(machine.id) if machine is not None else None
             own = self._deriving.timers.get(name)
@@ -275,6 +278,51 @@ class Program:
             return True
         profile.ring = (ring + digest + body)[-self._ring :]
         return False
+
+    # For refolds --------------------------------------------------------------------------------------------------------
+
+    def repeats(self, profile: Profile, event: Interaction) -> bool:
+        """Whether this id is among the last ones; it is not noted."""
+        ring = profile.ring
+        known = self._repeats(profile, event)
+        profile.ring = ring
+        return known
+
+    def absorb(self, profile: Profile, event: Interaction) -> None:
+        """Take what needs no order from an interaction: counters, traits, the ledger, points that only fade. Nothing is decided, nothing fires."""
+        if not self._notes(profile, event):
+            return
+        turn, key = self._turn, event.key if event.key in self._plans else ""
+        if self._words.traits:
+            self._learn(turn)
+        for update in self._words.trackers.listening(key):
+            update(turn)
+        for where, hear in self._ledgers.listening(key):
+            if where is None or where(turn) is True:
+                hear(turn)
+        for machine in self._machines:
+            if machine.id in profile.journeys:
+                turn.state = profile.journeys[machine.id]
+                machine.absorb(turn, key)
+
+    def take(self, profile: Profile, said: Interaction, word: Consent | Listed) -> None:
+        """Take what somebody said into the ledger, as `absorb` does."""
+        if self._notes(profile, said):
+            self._ledgers.take(self._turn, word)
+
+    def _notes(self, profile: Profile, event: Interaction) -> bool:
+        if self._repeats(profile, event):
+            return False
+        self._turn.out = []
+        profile.first_seen = min(profile.first_seen, event.at) if profile.events else event.at
+        profile.events += 1
+        self._turn.sees(profile, event, event.at)
+        return True
+
+    def sight(self, profile: Profile, event: Interaction) -> Turn:
+        """What is seen on this interaction of the profile as it is, for a decision about it."""
+        self._turn.sees(profile, event, event.at)
+        return self._turn
 
     def _learn(self, turn: Turn) -> None:
         """Keep the traits that some rule reads: the latest by event time, never an anonymous visitor's over a known one's."""

@@ -6,7 +6,7 @@ holds nor undoes what was done of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Final, Literal, NamedTuple
 
 from rumbo.core.decision import Cause, Decision, Kind
@@ -46,6 +46,16 @@ def retraction(  # noqa: PLR0913  what is withdrawn, by whom, on which input, an
         reason=reason,
     )
     return who.decide(scope, "decision.retracted", f"retracted:{what.id}", data)
+
+
+def net(decisions: Iterable[Decision]) -> dict[str, Decision]:
+    """What stands of these: by id, without what is withdrawn and without the retractions."""
+    made = {each.id: each for each in decisions}
+    void: set[str] = set()
+    for each in reversed(made.values()):  # the last word on anything comes last
+        if each.kind == "decision.retracted" and each.id not in void:
+            void.add(each.data.retracts)
+    return {number: each for number, each in made.items() if each.kind != "decision.retracted" and number not in void}
 
 
 def remember(rows: list[list[Any]], decision: Decision, event: str, most: int = REMEMBERED) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from rumbo.core.award import Award, Give, giver
+from rumbo.core.award import Award, Give, giver, orderless
 from rumbo.core.condition import Vocabulary, compile_condition
 from rumbo.core.decay import fading
 from rumbo.core.decision import Because
@@ -58,6 +58,20 @@ class Scoring:
     def listening(self, key: str) -> tuple[Awarding, ...]:
         """For each score that an interaction of this name can touch, what to do."""
         return tuple(each for name in self._scores for each in self._touching(name, key))
+
+    def absorbing(self, key: str) -> tuple[Awarding, ...]:
+        """For each score the points that an interaction of this name gives in any order: no band is looked at."""
+        every = ((score, [each for each in self._awards[name] if _listens(each.rule, key) and orderless(each)]) for name, score in self._scores.items())  # fmt: skip
+        return tuple(self._absorbing(score, tuple(map(giver, awards))) for score, awards in every if awards)
+
+    def _absorbing(self, score: ScoreMachine, gives: tuple[Give, ...]) -> Awarding:
+        def hear(turn: Turn) -> bool:
+            state = turn.state.scores.setdefault(score.name, ScoreState())
+            if min([give(state, turn) for give in gives]) < 0:  # the crossing comes earlier
+                self._arm(turn, score, state)
+            return False
+
+        return hear
 
     def _touching(self, name: str, key: str) -> Iterator[Awarding]:
         score, gives = self._scores[name], tuple(giver(each) for each in self._awards[name] if _listens(each.rule, key))

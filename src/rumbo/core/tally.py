@@ -42,15 +42,23 @@ class Tally(msgspec.Struct, array_like=True):
     def moved(self, decision: Decision) -> bool:
         """Count a transition; whether the customer may never have been so high before (then `raised` must be told)."""
         data: StageChanged = decision.data
-        mine = self.journeys.get(decision.journey)
-        if mine is None:
-            mine = self.journeys[decision.journey] = JourneyTally()
-        origin, target = data.from_, data.to
-        _add(mine.here, origin, -1)
-        _add(mine.here, target, 1)
-        _add(mine.moves.setdefault(origin, {}), target, 1)
-        _add(mine.dwell.setdefault(origin, {}), dwell_bin(data.dwell_seconds), 1)
-        return target == data.high_water and data.direction in {"forward", "return"}
+        self.went(decision, 1)
+        self.stood(decision.journey, data.from_, data.to)
+        return data.to == data.high_water and data.direction in {"forward", "return"}
+
+    def went(self, decision: Decision, times: int) -> None:
+        """A transition was said (or, with -1, withdrawn): the move and the length of stay alone."""
+        data: StageChanged = decision.data
+        mine = self.journeys.setdefault(decision.journey, JourneyTally())
+        _add(mine.moves.setdefault(data.from_, {}), data.to, times)
+        _add(mine.dwell.setdefault(data.from_, {}), dwell_bin(data.dwell_seconds), times)
+
+    def stood(self, journey: str, before: str, after: str) -> None:
+        """A customer is in another stage."""
+        if before != after:
+            mine = self.journeys.setdefault(journey, JourneyTally())
+            _add(mine.here, before, -1)
+            _add(mine.here, after, 1)
 
     def raised(self, journey: str, before: str, after: str) -> None:
         """The highest stage ever reached went from one to another."""

@@ -16,6 +16,7 @@ from rumbo.core.decision import Decision
 from rumbo.core.interaction import Interaction
 from rumbo.core.outputs import StageChanged
 from rumbo.core.profile import DUE_BYTES
+from rumbo.core.refold import Changed
 from rumbo.core.tally import Tally
 from rumbo.engine.journal import Journal
 from rumbo.engine.store import Store
@@ -62,6 +63,7 @@ class Notes:
         self._shown = self._written = counts.dump(self._tally)
         self._journal = Journal(store, journal, encoder.value) if journal else None
         self._interactions, self._new = 0, 0
+        self._changed = Changed()
         self._decisions: list[Decision] = []
 
     def committed_tally(self) -> Tally:
@@ -84,14 +86,21 @@ class Notes:
         if self._journal is not None:
             self._journal.decided(decisions)
 
+    def refolded(self, changed: Changed) -> None:
+        """This is no more what it was."""
+        self._changed = changed
+
     def rows(self, touched: Touched) -> list[Row]:
         """What is written with this commit."""
         rows: list[Row] = []
         moves = [each for each in self._decisions if type(each.data) is StageChanged]
-        if self._new or moves:
+        again = self._changed.customers
+        if self._new or moves or again:
             self._tally.customers += self._new
             self._new = 0
-            self._count(moves, touched)
+            self._count([each for each in moves if each.customer not in again] if again else moves, touched)
+            if again:
+                self._recount([each for each in moves if each.customer in again], touched)
             self._written = counts.dump(self._tally)
             rows.append((TALLY_KEY, self._written))
         if self._journal is not None:
@@ -116,6 +125,24 @@ class Notes:
             for journey, state in _marked(touched.value(customer)[DUE_BYTES:]).journeys.items():
                 was = before.get(journey)
                 tally.raised(journey, (was and was.high_water) or self._firsts.get(journey, ""), state.high_water)
+
+    def _recount(self, moves: list[Decision], touched: Touched) -> None:
+        """Count those whose past has changed by where they stood and where they stand, and their moves as they were said and withdrawn."""
+        tally, changed, firsts = self._tally, self._changed, self._firsts
+        for times, decisions in ((1, moves), (1, changed.redone), (-1, changed.undone)):
+            for each in decisions:
+                if type(each.data) is StageChanged:
+                    tally.went(each, times)
+        customers = sorted(changed.customers)
+        stored = self._store.get_many([b"p" + customer.encode() for customer in customers])
+        for customer, value in zip(customers, stored, strict=True):
+            before: dict[str, Any] = _marked(value[DUE_BYTES:]).journeys if value is not None else {}
+            after = _marked(touched.value(customer)[DUE_BYTES:]).journeys
+            for journey, first in firsts.items():
+                was, is_ = before.get(journey, _Marks()), after.get(journey, _Marks())
+                tally.stood(journey, was.stage or first, is_.stage or first)
+                tally.raised(journey, was.high_water or first, is_.high_water or first)
+        self._changed = Changed()
 
 
 def load_tally(store: Store, firsts: dict[str, str]) -> Tally:

@@ -20,11 +20,13 @@ import msgspec
 from rumbo.core.decision import Decision
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.interaction import Interaction
+from rumbo.core.profile import Profile
 from rumbo.core.program import Program
 from rumbo.engine import position as record
 from rumbo.engine.clock import event_clock, live_clock
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.notes import Notes
+from rumbo.engine.pasts import Pasts
 from rumbo.engine.place import place_of
 from rumbo.engine.position import Position
 from rumbo.engine.rejects import REJECTS_WATCHED, check_rejects
@@ -107,6 +109,9 @@ class PartitionWorker:
         self._touched = Touched(store, stage.program, self._meet)
         firsts = {journey.id: journey.first for journey in stage.topology.journeys}
         self.notes = Notes(store, stage.live, stage.encoder, stage.topology.journal, firsts)
+        refolder = stage.topology.refolder(stage.program)
+        self._pasts = Pasts(store, refolder) if refolder is not None else None
+        self._steps: Program | Pasts = self._pasts or stage.program
         self._owed = True
         """Whether timers may be overdue: a predecessor may have moved the clock and died before it fired what that made due."""
         self.done = self._reached()
@@ -172,20 +177,20 @@ class PartitionWorker:
 
     async def _step(self, topic: str, records: Sequence[Any], groups: Groups) -> None:
         """Some records at a time: read, load each customer once, step each interaction in order; then let the process breathe."""
-        source, figures, program = self.position.sources[topic], self.position.figures, self.stage.program
+        source, figures, steps = self.position.sources[topic], self.position.figures, self._steps
         passed, latest, clock = 0, source.clock, self.position.clock
         allowed, bound = self.stage.lateness[topic] + 1, self._bound(topic)
         for begin in range(0, len(records), STEP_AT_ONCE):
             await sleep(0)
-            program.reads(figures)  # meanwhile other partitions had their turn
+            steps.reads(figures)  # meanwhile other partitions had their turn
             interactions = self._read(topic, records[begin : begin + STEP_AT_ONCE], groups)
             passed += len(interactions)
-            profiles, advance = self._touched.open({each.customer for each in interactions}), program.advance
+            profiles, advance = self._open({each.customer for each in interactions}), steps.advance
             decisions: list[Decision] = []
             for each in interactions:
                 profile, at = profiles[each.customer], each.at
                 if at <= clock and 0 < profile.due <= clock:
-                    decisions += program.fire(profile, clock)  # it is late: what time has passed was due before it came
+                    decisions += steps.fire(profile, clock)  # it is late: what time has passed was due before it came
                 made = advance(profile, each)
                 if made:
                     decisions += made
@@ -197,9 +202,15 @@ class PartitionWorker:
             self._encode(decisions, groups)
             self.notes.heard(interactions)
         source.clock = latest
-        self.stage.metrics.processed(topic, len(records), passed, program.stats)
-        if program.mistyped:
-            self.stage.metrics.mistyped(program.mistyped)
+        self.stage.metrics.processed(topic, len(records), passed, self.stage.program.stats)
+        if self.stage.program.mistyped:
+            self.stage.metrics.mistyped(self.stage.program.mistyped)
+
+    def _open(self, customers: set[str]) -> dict[str, Profile]:
+        """The profiles of these customers, and their pasts where there are any."""
+        if self._pasts is not None:
+            self._pasts.open(customers)
+        return self._touched.open(customers)
 
     def _read(self, topic: str, records: Sequence[Any], groups: Groups) -> list[Interaction]:
         """The interactions in these records; what is none goes to the dead letters."""
@@ -264,8 +275,8 @@ class PartitionWorker:
 
     def _control(self, records: Sequence[Any], groups: Groups) -> Instant:
         """Do what control records say; the instant that clock records set."""
-        latest, decisions, program = 0, list[Decision](), self.stage.program
-        program.reads(self.position.figures)
+        latest, decisions, steps = 0, list[Decision](), self._steps
+        steps.reads(self.position.figures)
         for each in records:
             match read_control(each):
                 case Clock(at=at):
@@ -273,10 +284,10 @@ class PartitionWorker:
                 case Figures(of=figures):
                     self.position.figures.update(figures)
                 case Said(event=event, journey=journey, order=order):
-                    profile = self._touched.open({event.customer})[event.customer]
+                    profile = self._open({event.customer})[event.customer]
                     if 0 < profile.due <= self.position.clock:
-                        decisions += program.fire(profile, self.position.clock)
-                    decisions += program.instruct(profile, event, journey, order)
+                        decisions += steps.fire(profile, self.position.clock)
+                    decisions += steps.instruct(profile, event, journey, order)
                     self._touched.close()
                 case Reject(reason=reason):
                     self.stage.metrics.ignored(each.topic, reason)
@@ -333,12 +344,12 @@ class PartitionWorker:
         fired = False
         while due := self.store.due(self.position.clock, TIMERS):
             customers = dict.fromkeys(customer.decode() for _, customer in due)
-            profiles = self._touched.open(set(customers))
+            profiles = self._open(set(customers))
             upto = due[-1][0] if len(due) == TIMERS else self.position.clock
             decisions: list[Decision] = []
-            self.stage.program.reads(self.position.figures)
+            self._steps.reads(self.position.figures)
             for customer in customers:
-                decisions += self.stage.program.fire(profiles[customer], upto)
+                decisions += self._steps.fire(profiles[customer], upto)
             self._touched.close()
             groups: Groups = {}
             self._encode(decisions, groups)
@@ -359,6 +370,9 @@ class PartitionWorker:
         """One transaction, then one write of the store."""
         rows, moves = self._touched.rows(), self._touched.moves()
         rows.append((POSITION_KEY, record.dump(self.position)))
+        if self._pasts is not None:
+            rows += self._pasts.rows()
+            self.notes.refolded(self._pasts.changed())
         rows += self.notes.rows(self._touched)
         stage, number = self.stage, self.number
         everything = [(topic, place, out) for (topic, place), out in groups.items()]
@@ -370,6 +384,8 @@ class PartitionWorker:
         stage.failpoints.reached("before_ack")
         self.notes.committed()
         self._touched.forget()
+        if self._pasts is not None:
+            self._pasts.forget()
         self.done = self._reached()
 
     def _reached(self) -> dict[str, int]:

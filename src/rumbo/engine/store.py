@@ -1,7 +1,7 @@
 """The local state of one partition: one RocksDB, opened and closed by its owner alone, written one atomic batch at a time.
 
-Keys begin with a letter: `p` profiles, `m` what the engine notes, `t` the timer index (due instant, customer), which is local
-and rebuilt from the profiles' first eight bytes. The store is never ahead of the changelog. It never decides anything.
+Keys begin with a letter: `p` profiles, `r` their pasts, `j` journals, `m` what the engine notes, `t` the timer index (due instant,
+customer), which is local and rebuilt from the profiles' first eight bytes. The store is never ahead of the changelog. It never decides anything.
 """
 
 from __future__ import annotations
@@ -230,6 +230,16 @@ class Store:
         self._whole(cursor)
         if found:  # what was before is gone: do not walk over its tombstones again
             self._scan_from = b"t" + found[0][0].to_bytes(DUE_BYTES, "big")
+        return found
+
+    def under(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """Every row whose key begins so, in order."""
+        cursor, found = self._db.iter(ReadOptions()), list[tuple[bytes, bytes]]()
+        cursor.seek(prefix)
+        while cursor.valid() and (key := cursor.key()).startswith(prefix):
+            found.append((key, cursor.value()))
+            cursor.next()
+        self._whole(cursor)
         return found
 
     def profiles(self) -> Iterator[tuple[bytes, bytes]]:

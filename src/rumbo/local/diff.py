@@ -24,7 +24,7 @@ Change = Literal["added", "removed", "moved", "changed"]
 CHANGES: Final[tuple[Change, ...]] = ("added", "removed", "moved", "changed")
 _ASIDE: Final = frozenset({"because", "version"})
 """Parts of an output that tell of the definition, not of what was decided."""
-_NAMES: Final = ("trigger", "to", "score", "segment", "flow", "stage")
+_NAMES: Final = ("trigger", "to", "score", "segment", "flow", "stage", "retracted")
 """What a rule is called in the kinds of output; the first that an output has is its rule's name."""
 
 

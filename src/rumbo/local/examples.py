@@ -14,6 +14,7 @@ from rumbo.core.interaction import Interaction, folded
 from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
+    DecisionRetracted,
     FlowChanged,
     ScoreChanged,
     SegmentChanged,
@@ -48,12 +49,17 @@ def run_example(topology: Topology, example: Example) -> Outcome:
     decisions: list[Decision] = []
     for said in _before(example):
         decisions += local.instruct(said)
-    for at, _ in sorted(enumerate(example.given), key=lambda each: each[1].after):
+    for at, given in sorted(enumerate(example.given), key=lambda each: each[1].after + each[1].late):
+        if given.late:  # meanwhile time has passed
+            decisions += local.until(example.start + given.after + given.late - 1)
         decisions += local.step(_interaction(example, at))
     decisions += local.until(example.start + example.until)
     compared = _ALWAYS | {each.kind for each in example.then}
+    called = {decision.id: seen[0].name for decision in decisions if (seen := _seen(decision, example, {})) is not None}
     came = [
-        seen for decision in decisions if (seen := _seen(decision, example)) is not None and seen[0].kind in compared
+        seen
+        for decision in decisions
+        if (seen := _seen(decision, example, called)) is not None and seen[0].kind in compared
     ]
     missing: list[str] = []
     for promised in example.then:
@@ -92,7 +98,7 @@ def _before(example: Example) -> Iterator[Said]:
         yield Said(event, "", said)
 
 
-def _seen(decision: Decision, example: Example) -> tuple[Expectation, str] | None:
+def _seen(decision: Decision, example: Example, called: dict[str, str]) -> tuple[Expectation, str] | None:
     """A decision as an expectation would name it, and why it came."""
     after, data = decision.at - example.start, decision.data
     why = f"(because of {data.because.rule}" + (
@@ -117,6 +123,8 @@ def _seen(decision: Decision, example: Example) -> tuple[Expectation, str] | Non
             return Expectation(after, "suppressed", name, gate=gate), why
         case ActionRequested(trigger=name):
             return Expectation(after, "action", name), why
+        case DecisionRetracted(retracts=number) if number in called:
+            return Expectation(after, "retracted", called[number]), why
         case _:
             return None
 

@@ -15,6 +15,8 @@ from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
 from rumbo.core.mistyped import Mistyped
 from rumbo.core.profile import Profile
+from rumbo.core.program import Program
+from rumbo.core.refold import Remembering
 from rumbo.intake import Clock, Control, Figures, RawRecord, Reject, Said, Skip, read_control, reader
 from rumbo.topology import Topology
 
@@ -24,8 +26,8 @@ _BEFORE_ALL: Instant = -(2**62)
 class _Partition:
     """One partition's clock and its timers in due order. An entry that is no longer its customer's next is passed over."""
 
-    def __init__(self) -> None:
-        self.clock = _BEFORE_ALL
+    def __init__(self, steps: Program | Remembering) -> None:
+        self.steps, self.clock = steps, _BEFORE_ALL
         self.timers: list[tuple[Instant, str]] = []
         self.profiles: dict[str, Profile] = {}
         self.figures: dict[str, Duration] = {}
@@ -86,8 +88,8 @@ class Local:
         here = self._partition(partition)
         profile = self._profile(here, said.event.customer)
         before = profile.due
-        self.program.reads(here.figures)
-        decisions = self.program.instruct(profile, said.event, said.journey, said.order)
+        here.steps.reads(here.figures)
+        decisions = here.steps.instruct(profile, said.event, said.journey, said.order)
         if profile.due and profile.due != before:
             heappush(here.timers, (profile.due, profile.customer))
         decisions.extend(self._fire(here, here.clock))
@@ -103,7 +105,7 @@ class Local:
     def _partition(self, number: int) -> _Partition:
         here = self._partitions.get(number)
         if here is None:
-            here = self._partitions[number] = _Partition()
+            here = self._partitions[number] = _Partition(self.topology.steps(self.program))
         return here
 
     def clock(self, partition: int = 0) -> Instant:
@@ -120,12 +122,12 @@ class Local:
         """Step one interaction."""
         here = self._partition(partition)
         profile = self._profile(here, event.customer)
-        self.program.reads(here.figures)
+        here.steps.reads(here.figures)
         self.counts["processed"] += 1
         for flag in event.flags:
             self.counts[f"coerced.{flag}"] += 1
         before = profile.due
-        decisions = self.program.advance(profile, event)
+        decisions = here.steps.advance(profile, event)
         due, at = profile.due, event.at
         if due and due != before:
             heappush(here.timers, (due, event.customer))
@@ -148,13 +150,13 @@ class Local:
 
     def _fire(self, here: _Partition, clock: Instant) -> Iterator[Decision]:
         timers = here.timers
-        self.program.reads(here.figures)
+        here.steps.reads(here.figures)
         while timers and timers[0][0] <= clock:
             due, customer = heappop(timers)
             profile = here.profiles[customer]
             if profile.due != due:
                 continue  # a step that moved the customer's next timer listed it anew
-            yield from self.program.fire(profile, due)
+            yield from here.steps.fire(profile, due)
             if profile.due:
                 heappush(timers, (profile.due, customer))
 

@@ -17,7 +17,6 @@ from rumbo.intake import Control, RawRecord, Reject, Said, read_control, reader
 from rumbo.topology import Topology
 
 _BEFORE_ALL: Instant = -(2**62)
-_REPEATS = ("duplicate", "duplicate_conflict")
 
 
 class Moment(NamedTuple):
@@ -35,6 +34,7 @@ class Trace:
 
     def __init__(self, topology: Topology, customer: str) -> None:
         self.program: Program = topology.program()
+        self._steps = topology.steps(self.program)
         self.topology, self.customer = topology, customer
         self._profile = self.program.load(customer, None)
         self._clock, self._partition = dict[int, Instant](), -1
@@ -65,11 +65,11 @@ class Trace:
         yield from self._fire(self.latest if until is None else until)
 
     def _step(self, event: Interaction) -> Iterator[Moment]:
-        if self._repeated(event):
-            return
+        if self._steps.repeats(self._profile, event):
+            return  # it fires nothing
         yield from self._fire(event.at - 1)
         before = self._copy()
-        decisions = self.program.advance(self._profile, event)
+        decisions = self._steps.advance(self._profile, event)
         yield Moment(event.at, event, before, self._copy(), decisions)
 
     def _hear(self, found: Control | Reject) -> Iterator[Moment]:
@@ -78,20 +78,13 @@ class Trace:
             return
         yield from self._fire(found.event.at - 1)
         before = self._copy()
-        decisions = self.program.instruct(self._profile, found.event, found.journey, found.order)
+        decisions = self._steps.instruct(self._profile, found.event, found.journey, found.order)
         yield Moment(found.event.at, found.event, before, self._copy(), decisions)
-
-    def _repeated(self, event: Interaction) -> bool:
-        """A producer's repeat fires nothing, so it is tried on a copy first."""
-        stats = self.program.stats
-        before = sum(stats[name] for name in _REPEATS)
-        self.program.advance(self._copy(), event)
-        return sum(stats[name] for name in _REPEATS) > before
 
     def _fire(self, clock: Instant) -> Iterator[Moment]:
         while self._profile.timers and (due := self._profile.due) <= clock:
             before = self._copy()
-            decisions = self.program.fire(self._profile, due)
+            decisions = self._steps.fire(self._profile, due)
             yield Moment(due, None, before, self._copy(), decisions)
 
     def _copy(self) -> Profile:

@@ -57,7 +57,14 @@ CATALOGUE: Final = (
         "Producers' repeats dropped: with the same body, or another.",
         ("body",),
     ),
-    Family("rumbo_events_late_total", "counter", "interactions", "Interactions before their customer's clock."),
+    Family(
+        "rumbo_events_late_total",
+        "counter",
+        "interactions",
+        "Interactions before their customer's clock: counted as they came (`process`), put in their place (`refold`), or from beyond the "
+        "reach (`beyond_journal`).",
+        ("policy",),
+    ),
     Family(
         "rumbo_events_rekeyed_total",
         "counter",

@@ -36,7 +36,8 @@ class Reading(NamedTuple):
 
 
 Source = Callable[[], Iterable[Reading]]
-_NO_BOUNDS: Final = frozenset({"duplicate", "duplicate_conflict", "late", "timer", "timer_unknown"})
+_POLICIES: Final = {"late": "process", "late_refolded": "refold", "late_beyond_journal": "beyond_journal"}
+_NO_BOUNDS: Final = frozenset({"duplicate", "duplicate_conflict", *_POLICIES, "timer", "timer_unknown"})
 """Counts of a program that say something else than that a bound was met."""
 _BOUNDS: Final = {"trait_too_large": "trait"}
 _KINDS: Final[dict[str, Any]] = {"counter": Counter, "gauge": Gauge}
@@ -116,7 +117,9 @@ class Metrics:
         if stats:
             self._duplicate.labels("same").inc(stats["duplicate"])
             self._duplicate.labels("different").inc(stats["duplicate_conflict"])
-            self._late.inc(stats["late"])
+            for name, policy in _POLICIES.items():
+                if stats[name]:
+                    self._late.labels(policy).inc(stats[name])
             for name, count in stats.items():
                 if name not in _NO_BOUNDS:
                     self._bounds.labels(_BOUNDS.get(name, name)).inc(count)

@@ -18,9 +18,14 @@ from rumbo.topology.yaml import Yaml, plain
 
 CUSTOMER = "example"
 STATUSES = tuple(consents.STATUSES)
-_GIVEN = ("after", "event", "properties", "context", "traits", "id", "account")
-_KINDS = ("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow")
+_GIVEN = ("after", "late", "event", "properties", "context", "traits", "id", "account")
+_KINDS = ("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow", "retracted")
 _THEN = ("after", *_KINDS, "gate", "band", "change")
+
+
+Kind = Literal[
+    "stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow", "retracted"
+]
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -33,13 +38,15 @@ class Given(msgspec.Struct, frozen=True):
     context: dict[str, Any] = {}
     traits: dict[str, Any] = {}
     account: str | None = None
+    late: Duration = 0
+    """How long after it happened it arrives."""
 
 
 class Expectation(msgspec.Struct, frozen=True):
     """One decision that must come: its kind, its name (stage, trigger or score), at an offset from the start."""
 
     after: Duration
-    kind: Literal["stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow"]
+    kind: Kind
     name: str
     gate: str | None = None
     band: str | None = None
@@ -88,12 +95,13 @@ def _names(journeys: list[Yaml]) -> dict[str, list[str]]:
     flows = [_under(journey, "flows") for journey in journeys]
     written = [item for each in flows if each is not None and isinstance(each.value, list) for item in each.value]
     triggers += [name for item in written for name in acts_of(item)]
-    return {
+    found = {
         "action": triggers, "suppressed": triggers, "score": _keyed(journeys, "scores"),
         "stage": stages, "stuck": stages, "unstable": stages, "suggested": stages,
         "segment": [*cells, *_keyed(journeys, "segments")],
         "flow": [name for journey in journeys for name in _listed(journey, "flows")],
     }  # fmt: skip
+    return found | {"retracted": sorted({name for names in found.values() for name in names})}
 
 
 def _under(node: Yaml, key: str) -> Yaml | None:
@@ -163,7 +171,7 @@ def _example(node: Yaml, at: int, world: _World, names: dict[str, list[str]] | N
     if not fields.has("then"):
         notes.error(node.line, f"{fields.where}: `then` is missing", "write then: [] for nothing at all")
     then = tuple(filter(None, (_expectation(item, fields.where, names, notes) for item in fields.items("then"))))
-    latest = max([each.after for each in given] + [each.after for each in then], default=0)
+    latest = max([each.after + each.late for each in given] + [each.after for each in then], default=0)
     return Example(
         name,
         notes.file,
@@ -189,7 +197,7 @@ def _given(node: Yaml, at: int, where: str, notes: Notes) -> Given:
             parts[key] = {}
     return Given(
         fields.length("after", 0, zero=True) or 0, fields.needed("event", "what happens"),
-        fields.text("id") or f"given-{at}", account=fields.text("account"), **parts,
+        fields.text("id") or f"given-{at}", account=fields.text("account"), late=fields.length("late", 0, zero=True) or 0, **parts,
     )  # fmt: skip
 
 

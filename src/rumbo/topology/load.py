@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from rumbo.core.definition import Contact, Derived, Journey
+from rumbo.core.definition import Contact, Derived, Journey, Late
+from rumbo.core.instant import DAY
 from rumbo.core.tracking import TrackingPlan, tracking_plan
 from rumbo.errors import DefinitionError
 from rumbo.intake import FlatMap, SourceFormat
@@ -43,6 +45,9 @@ _KEYS = (
 )
 _SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
 _OUTPUTS = tuple(OutputTopics.__struct_fields__)
+MOST_EVENTS: Final = 5_000
+MOST_WITHIN: Final = 400 * DAY
+WITHIN: Final = Late().within
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
@@ -134,8 +139,6 @@ class Loaded:
         sources = tuple(_source(node, at, notes) for at, node in enumerate(fields.items("sources")))
         if not sources:
             notes.error(fields.line, "topology: `sources` is missing", "for example sources: [{topic: web}]")
-        if fields.choice("late", ("process", "refold"), "process") == "refold":
-            notes.error(fields.at("late"), "topology: `late: refold` is not known in this version", "late: process")
         zone = fields.text("zone", "UTC") or "UTC"
         try:
             ZoneInfo(zone)
@@ -153,6 +156,7 @@ class Loaded:
             dlq_payload=payload, dlq_limit=limit,  # type: ignore[arg-type]  # one of the choices
             ring=fields.whole("duplicates", 64, least=1, most=4096),
             contact=said[0], derived=said[1],
+            late=_late(fields, notes),
             journal=fields.whole("journal", 0, least=0, most=1000),
             texts=self.texts,
         )  # fmt: skip
@@ -232,6 +236,24 @@ def _outputs(fields: Fields, notes: Notes) -> OutputTopics:
                 "letters, digits, `.`, `_` and `-`, at most 249",
             )
     return OutputTopics(**{key: topic for key, topic in named.items() if topic is not None})
+
+
+def _late(fields: Fields, notes: Notes) -> Late:
+    """What becomes of late events: a word, or the word with how far a refold reaches back."""
+    node, policies = fields.node("late"), ("process", "refold")
+    if node is None or not isinstance(node.value, dict):
+        return Late(fields.choice("late", policies, "process"))  # type: ignore[arg-type]  # one of the choices
+    inner = Fields(node, "late", ("policy", "events", "within"), notes)
+    policy = inner.choice("policy", policies, "refold")
+    for key in ("events", "within"):
+        if policy == "process" and inner.has(key):
+            notes.error(
+                inner.at(key), f"late: `{key}` is for `policy: refold`", "leave it out, or write policy: refold"
+            )
+    within = inner.length("within", WITHIN) or WITHIN
+    if within > MOST_WITHIN:
+        notes.error(inner.at("within"), "late: `within` is at most 400d", "for example within: 90d")
+    return Late(policy, inner.whole("events", Late().events, least=1, most=MOST_EVENTS), within)  # type: ignore[arg-type]  # one of the choices
 
 
 def _dlq(fields: Fields, notes: Notes) -> tuple[str, float]:

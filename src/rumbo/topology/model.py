@@ -7,9 +7,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from rumbo.core.definition import Contact, Derived, Journey
+from rumbo.core.definition import Contact, Derived, Journey, Late
 from rumbo.core.instant import MINUTE, Duration
 from rumbo.core.program import Program
+from rumbo.core.refold import Refolder, Remembering
 from rumbo.intake import SourceFormat
 from rumbo.output import Mode, OutputTopics
 
@@ -48,6 +49,7 @@ class Topology(msgspec.Struct, frozen=True):
     ring: int = 64
     contact: Contact = Contact()
     derived: Derived = Derived()
+    late: Late = Late()
     journal: int = 0
     """Interactions without a decision, and interactions with one, that are kept of each customer for the customer view."""
     texts: dict[str, str] = {}
@@ -64,6 +66,17 @@ class Topology(msgspec.Struct, frozen=True):
         return Program(
             self.name, self.journeys, ring_size=self.ring, zone=self.zone, contact=self.contact, derived=self.derived
         )
+
+    def refolder(self, program: Program) -> Refolder | None:
+        """What puts late interactions in their place; None where they count as they come."""
+        if self.late.policy == "process":
+            return None
+        return Refolder(program, self.late, f"{self.fingerprint}/{self.zone}/{self.ring}")
+
+    def steps(self, program: Program) -> Program | Remembering:
+        """What steps the customers of one partition in memory: the program, or what puts late interactions in their place."""
+        refolder = self.refolder(program)
+        return program if refolder is None else Remembering(program, refolder)
 
     def source(self, topic: str) -> Source:
         """The source of a topic; a record from a file (topic `-`) or an unknown topic is read like the first."""

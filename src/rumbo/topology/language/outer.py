@@ -25,6 +25,7 @@ from rumbo.topology.language.kinds import (
 )
 
 _TOPIC: Final = Text("name of a topic", r"^[a-zA-Z0-9._-]{1,249}$")
+_LATE: Final = Choice(("process", "refold"))
 _STATUS: Final = Choice(("granted", "denied", "withdrawn", "unknown"))
 
 TOPOLOGY: Final = Shape(
@@ -35,7 +36,7 @@ TOPOLOGY: Final = Shape(
         Field("journeys", Many(Text("file")), "files with a journey each", "journeys: [journey.yaml]", needed=True),
         Field("start", Choice(("earliest", "latest")), "where a first start begins", "start: latest", "earliest"),
         Field("clock", Choice(("live", "log")), "`live`: the wall pushes the clock when every source is caught up; `log`: only events and clock records do", "clock: log", "live"),
-        Field("late", Choice(("process",)), "late events count in their order of arrival, read at the customer's clock", "late: process", "process"),
+        Field("late", Either((_LATE, Of("late"))), "events before their customer's clock: they count as they come, or are put in their place (`refold`)", "late: refold", "process"),
         Field("zone", Text("time zone"), "time zone of customers whose traits `zone` and `timezone` name none", "zone: Europe/Madrid", "UTC"),
         Field("keys", Choice(("count", "strict")), "record keys that are not the customer's where they should be: count them, or stop", "keys: strict", "count"),
         Field("outputs", Of("outputs"), "names of the output topics", "outputs: {actions: my.actions.v1}", "rumbo.*.v1"),
@@ -64,6 +65,15 @@ OUTER: Final = (
             Field("max_age", Length(), "older events are rejected", "max_age: 90d", "however old"),
         ),
         "topic: product-events\nkey: any\nlateness: 1h\n",
+    ),
+    Shape(
+        "late", "Late events", "How far back a late event is put in its place; one from further back counts without deciding anything.",
+        (
+            Field("policy", _LATE, "as they come, or in their place", "policy: refold", "refold"),
+            Field("events", Whole(1, 5000), "reach: so many inputs of the customer", "events: 200", "500"),
+            Field("within", Length(), "reach: so long before the customer's last input, at most 400d", "within: 30d", "90d"),
+        ),
+        "policy: refold\nevents: 200\nwithin: 30d\n",
     ),
     Shape(
         "map", "A flat map", "Dotted paths into a flat JSON object.",
@@ -226,6 +236,7 @@ OUTER: Final = (
         "given", "Something that happens", "One interaction of the customer.",
         (
             Field("after", Length(), "offset from the world's start", "after: 13d", "0s"),
+            Field("late", Length(), "how long after it happened it arrives", "late: 2d", "0s"),
             Field("event", Text("name of an event"), "its name", "event: Report Exported", needed=True),
             Field("properties", Named(Anything(), "field"), "what it says of itself", "properties: {total: 12.5}"),
             Field("context", Named(Anything(), "field"), "where it happened", "context: {campaign: {name: A}}"),
@@ -246,7 +257,7 @@ OUTER: Final = (
                     ("suppressed", "an action held back, by its trigger", "win_back"), ("score", "a score that changed its band", "engagement"),
                     ("stuck", "the stage that the customer is stuck in", "onboarding"), ("unstable", "the stage in which a move was held", "onboarding"),
                     ("suggested", "the stage that the rules suggest", "onboarding"), ("segment", "a segment entered or left", "active"),
-                    ("flow", "a flow that began or ended", "cart"),
+                    ("flow", "a flow that began or ended", "cart"), ("retracted", "a decision withdrawn by a late event: what it was called here", "win_back"),
                 )
             ),
             Field("gate", Text("gate"), "with `suppressed`: the gate that said no", "gate: cooldown", "any"),
@@ -254,7 +265,7 @@ OUTER: Final = (
             Field("change", Choice(("entered", "left", "completed")), "with `segment` or `flow`: which of them", "change: left", "any"),
         ),
         "after: 14d\nsuppressed: feature_not_used\ngate: cooldown\n",
-        one_of=("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow"),
+        one_of=("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow", "retracted"),
     ),
     Shape(
         "plan", "A declared tracking plan", "What producers have promised to send (`plan:` of a topology; `rumbo plan TOPOLOGY --yaml` writes one).",
