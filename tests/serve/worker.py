@@ -135,7 +135,12 @@ class Worker:
                 yield session
         finally:
             await api.close()
+            lines = [each.transport for each in runner.server.connections]
             await runner.cleanup()
+            for each in lines:  # one whose peer reads no more would wait for it, and outlive the loop
+                if each is not None:
+                    each.abort()
+            await asyncio.sleep(0)  # they are closed in the loop's next turn
 
 
 def run(what):
