@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from rumbo.engine.damage import damaged
 from rumbo.engine.feed import Place
+from rumbo.engine.goodbye import leave
 from rumbo.engine.unreachable import overheard, unreachable
 from rumbo.errors import BrokerError, DefinitionError
 from rumbo.topology import Topology
@@ -94,8 +95,7 @@ class Broker:
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._consumer.stop()
-        await self._uncommitted.stop()
+        await asyncio.gather(leave(self._consumer.stop()), leave(self._uncommitted.stop()))
 
     async def partitions(self, topics: Iterable[str]) -> dict[str, int | None]:
         """How many partitions each topic has; None where there is no such topic."""
@@ -156,7 +156,7 @@ class Broker:
         except (kafka.KafkaError, TimeoutError) as error:
             raise BrokerError(f"the last records read of {sorted({tp.topic for tp in by_tp})}: {error!r}") from error
         finally:
-            await consumer.stop()
+            await leave(consumer.stop())
         return found
 
     async def group_is_behind(self, group: str, topics: Iterable[str]) -> bool:
@@ -181,7 +181,7 @@ class Broker:
         except kafka.KafkaError as error:
             raise BrokerError(f"the offsets of the group {group}: {error!r}") from error
         finally:
-            await admin.close()
+            await leave(admin.close())
         return {Place(tp.topic, tp.partition): known.offset for tp, known in found.items() if known.offset >= 0}
 
     async def configured(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -195,7 +195,7 @@ class Broker:
             kind = config_resource.ConfigResourceType.TOPIC
             answers = await admin.describe_configs([resource(kind, topic) for topic in topics])
         finally:
-            await admin.close()
+            await leave(admin.close())
         return {
             entry[3]: {each[0]: each[1] for each in entry[4]}
             for answer in answers

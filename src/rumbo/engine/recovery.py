@@ -17,6 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from rumbo.engine.damage import damaged
 from rumbo.engine.failpoint import Failpoints
+from rumbo.engine.goodbye import leave
 from rumbo.engine.store import Store
 from rumbo.errors import BrokerError, InternalError
 
@@ -60,7 +61,7 @@ class ChangelogReader:
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._consumer.stop()
+        await leave(self._consumer.stop())
 
     async def recover(self, stores: Mapping[int, Store], progress: Progress) -> dict[int, int]:
         """Bring every store up to its partition's last stable offset; how many records each took."""

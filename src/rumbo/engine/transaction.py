@@ -19,6 +19,7 @@ from aiokafka.producer.transaction_manager import TransactionState
 from aiokafka.protocol.transaction import EndTxnRequest
 
 from rumbo.engine.failpoint import Failpoints
+from rumbo.engine.goodbye import leave
 from rumbo.errors import BrokerError, InternalError
 
 START_SECONDS: Final = 60.0
@@ -117,7 +118,7 @@ class PartitionProducer:
                 task = self._producer._sender.sender_task  # noqa: SLF001  pinned; stop() would flush what must not be sent
                 if task is not None and not task.done():
                     task.cancel()
-                await self._producer.client.close()
+                await leave(self._producer.client.close())
         self._producer._closed = True  # noqa: SLF001  pinned; else it warns that it was not closed
 
     async def commit(self, groups: Iterable[tuple[str, int, Iterable[Row]]]) -> Committed:
