@@ -4,14 +4,15 @@ It keeps the interactions so far and what was decided so far (a stage, a band: w
 accumulator, no counter, no window and no timer. Instants at which time alone may change something are found by trying all that could
 be: every interaction, move and start plus every length that the journey names, and every fall of a score, bisected.
 
-Not covered: side stages, authority, flapping, expressions, and the triggers that have a naive counterpart of their own (sequences,
+Not covered: expressions (but for the traits of a fit score), and the triggers that have a naive counterpart of their own (sequences,
 thresholds, dates, anomalies).
 """
 
 from __future__ import annotations
 
-from math import fsum
-from typing import Any
+import operator
+from math import fsum, prod
+from typing import Any, NamedTuple
 
 from rumbo.core import definition as d
 from rumbo.core.decay import keep
@@ -21,6 +22,22 @@ from rumbo.core.interaction import Interaction
 FOREVER = 2**62
 
 
+class Want(NamedTuple):
+    """Where the conditions say that the customer should be. `edge`: the way back that is taken."""
+
+    target: str
+    direction: str
+    edge: str = ""
+
+
+class Scaled(NamedTuple):
+    """A reset that was made: awards before the (number + 1)th interaction are worth so much of what they were."""
+
+    number: int
+    group: str | None
+    factor: float
+
+
 class Naive:
     """One customer in one journey."""
 
@@ -28,12 +45,24 @@ class Naive:
         self.journey = journey
         self.events: list[Interaction] = []
         self.out: list[tuple[int, str]] = []
-        self.ranks = [stage.name for stage in journey.stages]
-        self.rank = self.high = 0
+        self.ranks = [stage.name for stage in journey.stages if not stage.side]
+        self.stages = {stage.name: stage for stage in journey.stages}
+        self.here = self.ranks[0] if self.ranks else ""
+        self.high = 0
         self.entered = 0
+        self.entries: list[tuple[str, int]] = []
         self.cleared: dict[str, tuple[int, int]] = {}
         self.moved: dict[str, int] = {}
+        self.lock: tuple[int, int] | None = None
+        """Since when somebody has set the stage, and until when."""
+        self.suggested = ""
+        self.flips: list[int] = []
+        self.unstable = 0
         self.bands = {score.name: -1 for score in journey.scores}
+        self.scaled: dict[str, list[Scaled]] = {score.name: [] for score in journey.scores}
+        self.out_of: dict[str, str] = {score.name: "" for score in journey.scores}
+        """Score -> why it is not reported."""
+        self.traits: dict[str, Any] = {}
         self.inside: set[str] = set()
         self.held: set[str] = set()
         self.fired: dict[str, int] = {}
@@ -58,7 +87,13 @@ class Naive:
         """The next instant at which time alone may change something."""
         if not self.events:
             return FOREVER
-        marks = [each.at for each in self.events] + [self.entered, *self.moved.values(), *self.waits.values()]
+        marks = [each.at for each in self.events] + [
+            self.entered,
+            *self.moved.values(),
+            *self.waits.values(),
+            *self.flips,
+        ]
+        marks += [self.lock[0]] if self.lock is not None else []
         found = [at for mark in marks for length in self.lengths if after < (at := mark + length)]
         due = min([*found, before])
         best = min(
@@ -80,7 +115,9 @@ class Naive:
         """clamp(floor, cap, sum over groups of clamp(…)) over every award there ever was."""
         groups: dict[str, float] = {}
         for rule in score.rules:
-            groups[rule.group] = groups.get(rule.group, 0.0) + fsum(self._worth(rule, now))
+            groups[rule.group] = groups.get(rule.group, 0.0) + fsum(self._worth(score, rule, now))
+        if score.traits:
+            groups[""] = fsum(self._fits(each) for each in score.traits)
         limits = {group.name: group for group in score.groups}
         parts = [
             _clamp(value, limits[name].floor, limits[name].cap) if name in limits else value
@@ -88,20 +125,27 @@ class Naive:
         ]
         return _clamp(sum(parts), score.floor, score.cap)
 
-    def _worth(self, rule: d.Points, now: int) -> list[float]:
-        awarded: list[int] = []
-        for each in self.events:
+    def _fits(self, rule: d.Trait) -> float:
+        """`traits.name op number`, by what was said last; nothing where that is not known."""
+        path, compare, limit = rule.where.split()
+        said = self.traits.get(path.removeprefix("traits."))
+        if said is None:
+            return 0.0
+        return rule.points if _COMPARE[compare](said, float(limit)) else rule.otherwise
+
+    def _worth(self, score: d.Score, rule: d.Points, now: int) -> list[float]:
+        awarded: list[tuple[int, int]] = []
+        for number, each in enumerate(self.events):
             if each.key not in rule.events.names or (rule.once and awarded):
                 continue
-            if rule.at_most and sum(1 for at in awarded if at > each.at - rule.at_most.within) >= rule.at_most.count:
+            if rule.at_most and sum(1 for at, _ in awarded if at > each.at - rule.at_most.within) >= rule.at_most.count:
                 continue
-            awarded.append(each.at)
-        points = float(rule.points)
-        if isinstance(rule.decay, d.Steps):
-            return [points * keep(rule.decay, now - at) for at in awarded]
-        if rule.half_life is None:
-            return [points for _ in awarded]
-        return [points * 2 ** ((at - now) / rule.half_life) for at in awarded]
+            awarded.append((each.at, number))
+        resets = [each for each in self.scaled[score.name] if each.group in {None, rule.group}]
+        return [
+            float(rule.points) * _kept(rule, now - at) * prod(each.factor for each in resets if each.number > number)
+            for at, number in awarded
+        ]
 
     def holds(self, condition: d.Condition, latch: str | None = None) -> bool:
         """A condition by its definition."""
@@ -119,7 +163,7 @@ class Naive:
                 score = next(each for each in self.journey.scores if each.name == name)
                 return self.bands[name] >= [each.name for each in score.bands].index(band)
             case d.InStage(stages=names):
-                return self.ranks[self.rank] in names
+                return self.here in names
             case d.Reached(stage=name):
                 return self.high >= self.ranks.index(name)
             case d.All(of=parts):
@@ -134,12 +178,22 @@ class Naive:
 
     def _hear(self, event: Interaction) -> None:
         self.now = max(self.now, event.at)
-        if not self.events:  # everyone begins in the first stage, before anything is known of them
+        begins = not self.events
+        self.traits |= event.traits
+        if begins:  # everyone begins in the first stage, before anything is known of them
             self.entered = event.at
+            self.entries.append((self.here, event.at))
+            for score in self.journey.scores:
+                if score.traits:  # what nothing known gives is no change to tell of
+                    known, self.traits = self.traits, {}
+                    self.bands[score.name] = _risen(score, -1, self.total(score, self.now))
+                    self.traits = known
+                    self._band(score)
             self._fire([d.OnStage(self.ranks[0], "entered")] if self.ranks else [])
         self.events.append(event)
-        called = [on for score in self.journey.scores for on in self._band(score)]
+        called = [on for score in self.journey.scores for on in self._scored(score, event)]
         self._segments(self.journey.segments)
+        called += self._obey(event)
         called += self._stage()
         for trigger in self.journey.triggers:
             if isinstance(trigger.on, d.Absence):
@@ -147,29 +201,44 @@ class Naive:
         self._fire(called, event)
 
     def _tick(self, at: int) -> None:
-        """What is due at one instant: absences, bands, segments, stages, those who are stuck, conditions; each an input of its own."""
+        """What is due at one instant: absences, authority, bands, segments, stages, those who are stuck, conditions; each an input of its own."""
         self.now = at
         for trigger in self.journey.triggers:
             if isinstance(trigger.on, d.Absence) and self.waits.get(trigger.id, FOREVER) + trigger.on.length <= at:
                 del self.waits[trigger.id]
                 self._act(trigger)
+        if self.lock is not None and self.lock[1] <= at:
+            self.lock = None
+            self._fire(self._stage(), settled=True)
         for score in self.journey.scores:
-            called = self._band(score)
-            if called:
-                self._segments(tuple(each for each in self.journey.segments if isinstance(each.when, d.InBand)))
-                on_bands = any(isinstance(stage.when, d.InBand) for stage in self.journey.stages)
-                self._fire(called + (self._stage() if on_bands else []), settled=True)
+            for look in (self._band, self._judge, self._reset):
+                called = look(score)
+                if called:
+                    self._segments(tuple(each for each in self.journey.segments if isinstance(each.when, d.InBand)))
+                    self._fire(called + (self._stage() if self._on_bands() else []), settled=True)
         if self._segments(self.journey.segments):
             self._fire([], settled=True)
         while moved := self._stage():
             self._fire(moved, settled=True)
-        limit = self.journey.stages[self.rank].stuck_after if self.ranks else None
+        limit = self.stages[self.here].stuck_after if self.ranks else None
         if limit is not None and not self.stuck and at >= self.entered + limit:
             self.stuck = True
-            self._say(f"stuck {self.ranks[self.rank]}")
+            self._say(f"stuck {self.here}")
+        if self.unstable and self.unstable <= at:
+            self.unstable = 0
+            self._fire(self._stage(), settled=True)
         for trigger in self.journey.triggers:
             if self._rises(trigger):
                 self._act(trigger)
+
+    def _on_bands(self) -> bool:
+        """Whether some stage hangs on a band."""
+        asked = [
+            each
+            for stage in self.journey.stages
+            for each in (stage.when, stage.until, *(back.when for back in stage.back))
+        ]
+        return any(isinstance(each, d.InBand) for each in asked)
 
     def _fire(self, called: list[d.On], event: Interaction | None = None, *, settled: bool = False) -> None:
         """The triggers in the order of the definition: first who is called, then what each does."""
@@ -190,27 +259,61 @@ class Naive:
         (self.held.add if holds else self.held.discard)(trigger.id)
         return holds and not held
 
+    def _scored(self, score: d.Score, event: Interaction) -> list[d.On]:
+        """What an interaction does to a score: its points, its resets, whether it is reported."""
+        return [*self._band(score), *self._reset(score, event), *self._judge(score)]
+
+    def _reset(self, score: d.Score, event: Interaction | None = None) -> list[d.On]:
+        """Resets by this interaction, and those whose condition has become true."""
+        changed = False
+        for at, reset in enumerate(score.resets):
+            if self._resets(score, at, reset, event):
+                changed |= self._scale(score, reset)
+        return self._band(score) if changed else []
+
+    def _resets(self, score: d.Score, at: int, reset: d.Reset, event: Interaction | None) -> bool:
+        if reset.events is not None:
+            guarded = reset.when is None or self.holds(reset.when)
+            return guarded and event is not None and event.key in reset.events.names
+        name, holds = f"{score.name}:reset{at}", reset.when is not None and self.holds(reset.when)
+        rises = holds and name not in self.held
+        (self.held.add if holds else self.held.discard)(name)
+        return rises
+
+    def _scale(self, score: d.Score, reset: d.Reset) -> bool:
+        rules = [rule for rule in score.rules if reset.group in {None, rule.group}]
+        total, factor = fsum(each for rule in rules for each in self._worth(score, rule, self.now)), reset.multiply
+        if reset.set is not None:
+            factor = reset.set / total if total > reset.set else 1.0
+        self.scaled[score.name].append(Scaled(len(self.events), reset.group, factor))
+        return factor != 1.0
+
+    def _judge(self, score: d.Score) -> list[d.On]:
+        """The first reason not to report the score; with it the band is left, without it the points count again."""
+        reason = next((each.reason for each in score.disqualify if self.holds(each.when)), "")
+        if reason == self.out_of[score.name]:
+            return []
+        self.out_of[score.name] = reason
+        band = -1 if reason else _risen(score, -1, self.total(score, self.now))
+        return self._banded(score, band)
+
     def _band(self, score: d.Score) -> list[d.On]:
         value, before = self.total(score, self.now), self.bands[score.name]
-        band = before
-        above = [rank for rank in range(len(score.bands)) if rank > band and value >= score.bands[rank].enter]
-        if above:
-            band = max(above)
+        if self.out_of[score.name]:
+            return []
+        band = _risen(score, before, value)
         while band >= 0 and value < score.bands[band].leave:
             band -= 1
-        if band == before:
-            return []
-        self.bands[score.name] = band
+        return self._banded(score, band) if band != before else []
+
+    def _banded(self, score: d.Score, band: int) -> list[d.On]:
+        before, self.bands[score.name] = self.bands[score.name], band
         self._say(f"band {score.bands[band].name if band >= 0 else None}")
         entered = [d.OnBand(score.name, each.name) for each in score.bands[before + 1 : band + 1]]
-        return [
-            *entered,
-            *(
-                d.OnBand(score.name, each.name, "left")
-                for each in score.bands[max(band, -1) + 1 : before + 1]
-                if band < before
-            ),
-        ]
+        left = [d.OnBand(score.name, each.name, "left") for each in score.bands[band + 1 : before + 1]]
+        return [*entered, *left] or [
+            d.OnBand(score.name, "")
+        ]  # no band at all was entered or left, and yet something has changed
 
     def _segments(self, asked: tuple[d.Segment, ...]) -> bool:
         changed = False
@@ -223,33 +326,108 @@ class Naive:
         return changed
 
     def _stage(self) -> list[d.On]:
-        if not self.ranks:
+        """At most one move, unless something holds it."""
+        want = self._wants() if self.ranks else None
+        if want is None or self._keeps(want):
             return []
-        for rank in range(len(self.ranks) - 1, self.rank, -1):
-            when = self.journey.stages[rank].when
-            if when is not None and self.holds(when, self.ranks[rank]):
-                last = rank if self.journey.allow_skip else self.rank + 1
-                return [
-                    on
-                    for step in range(self.rank + 1, last + 1)
-                    for on in self._go(step, "forward", implied=step != last)
-                ]
-        for back in self.journey.stages[self.rank].back:
-            edge = f"{self.ranks[self.rank]}>{back.stage}"
+        return self._make(want)
+
+    def _wants(self) -> Want | None:
+        for side in (each for each in self.journey.stages if each.side and each.name != self.here):
+            allowed = self.here in (side.sources or self.ranks)
+            if allowed and side.when is not None and self.holds(side.when, f"{side.name}.when"):
+                return Want(side.name, "aside")
+        held = [
+            rank for rank, name in enumerate(self.ranks) if (when := self.stages[name].when) and self.holds(when, name)
+        ]
+        stage = self.stages[self.here]
+        if stage.side:
+            over = stage.until is not None and self.holds(stage.until, self.here)
+            return Want(self.ranks[max(held, default=0)], "return") if over else None
+        current = self.ranks.index(self.here)
+        if held and max(held) > current:
+            return Want(self.ranks[max(held) if self.journey.allow_skip else current + 1], "forward")
+        for back in (*stage.back, *([d.Back("", stage.until, min_dwell=stage.min_dwell)] if stage.until else [])):
+            edge, latch = f"{self.here}>{back.stage}", None if back.stage else f"{self.here}.until"
             rested = self.now >= self.moved.get(edge, -FOREVER) + back.cooldown
-            if rested and self.now >= self.entered + back.min_dwell and self.holds(back.when):
-                self.moved[edge] = self.now
-                target = self.ranks.index(back.stage)
-                for name in self.ranks[target + 1 :]:
-                    self.cleared[name] = (self.now, len(self.events))
-                return self._go(target, "backward")
+            if rested and self.now >= self.entered + back.min_dwell and self.holds(back.when, latch):
+                below = self.ranks[max((rank for rank in held if rank < current), default=0)]
+                return Want(back.stage or below, "backward", edge)
+        return None
+
+    def _keeps(self, want: Want) -> bool:
+        """Whether somebody has set the stage, or the customer goes to and fro too often."""
+        if self.lock is not None:
+            if self.suggested != want.target:
+                self._say(f"suggested {want.target}")
+            self.suggested = want.target
+            return True
+        if len(self.entries) < 2:
+            return False
+        (before, _), (here, at) = self.entries[-2:]
+        flaps = self.journey.unstable
+        if (self._rank(here) > self._rank(before)) == (
+            self._rank(want.target) > self._rank(here)
+        ) or at <= self.now - flaps.within:
+            return False
+        self.flips = [each for each in self.flips if each > self.now - flaps.within]
+        if len(self.flips) < flaps.flips:
+            self.flips.append(self.now)
+            self.unstable = 0
+            return False
+        if not self.unstable:
+            self.unstable = self.flips[0] + flaps.within
+            self._say(f"unstable {want.target}")
+        return True
+
+    def _rank(self, name: str) -> int:
+        return self.ranks.index(name) if name in self.ranks else -1
+
+    def _make(self, want: Want) -> list[d.On]:
+        if want.direction == "forward":
+            last = self.ranks.index(want.target)
+            steps = range(self.ranks.index(self.here) + 1, last + 1)
+            return [on for step in steps for on in self._go(self.ranks[step], "forward", implied=step != last)]
+        if want.direction == "aside":
+            self._clear(want.target)
+        elif want.direction == "backward":
+            if want.edge:
+                self.moved[want.edge] = self.now
+            for name in self.ranks[self.ranks.index(want.target) + 1 :]:
+                self._clear(name)
+        return self._go(want.target, want.direction)
+
+    def _clear(self, latch: str) -> None:
+        """From here on its criterion counts anew."""
+        self.cleared[latch] = (self.now, len(self.events))
+
+    def _go(self, target: str, direction: str, *, implied: bool = False) -> list[d.On]:
+        self._clear(f"{self.here}.when")
+        before, self.here, self.entered, self.stuck = self.here, target, self.now, False
+        self._clear(f"{target}.until")
+        self.entries.append((target, self.now))
+        self.high = max(self.high, self._rank(target))
+        self._say(f"{direction} {target}{' implied' if implied else ''}")
+        return [d.OnStage(before, "left"), d.OnStage(target, "entered")]
+
+    def _obey(self, event: Interaction) -> list[d.On]:
+        """What somebody says of the stage is done at once, and holds until released or expired."""
+        for rule in self.journey.authority.sets:
+            if event.key in rule.events.names:
+                target = event.properties["stage"]
+                expires = event.at + rule.expires_after if rule.expires_after is not None else FOREVER
+                self.lock, self.suggested = (self.now, expires), ""
+                return self._make(Want(target, self._toward(target))) if target != self.here else []
+        if any(event.key in each.names for each in self.journey.authority.releases):
+            self.lock = None
         return []
 
-    def _go(self, rank: int, direction: str, *, implied: bool = False) -> list[d.On]:
-        before, self.rank, self.entered, self.stuck = self.rank, rank, self.now, False
-        self.high = max(self.high, rank)
-        self._say(f"{direction} {self.ranks[rank]}{' implied' if implied else ''}")
-        return [d.OnStage(self.ranks[before], "left"), d.OnStage(self.ranks[rank], "entered")]
+    def _toward(self, target: str) -> str:
+        if target not in self.ranks:
+            return "aside"
+        if self.here not in self.ranks:
+            return "return"
+        return "forward" if self._rank(target) > self._rank(self.here) else "backward"
 
     def _absence(self, trigger: d.Trigger, on: d.Absence, event: Interaction) -> None:
         came, waits = event.key in on.of.names, self.waits
@@ -276,6 +454,20 @@ class Naive:
 
     def _say(self, what: str) -> None:
         self.out.append((self.now, what))
+
+
+_COMPARE = {">=": operator.ge, "<": operator.lt}
+
+
+def _risen(score: d.Score, band: int, value: float) -> int:
+    """The highest band whose entry the value has come to, or the one before."""
+    return max([band, *(rank for rank, each in enumerate(score.bands) if value >= each.enter)])
+
+
+def _kept(rule: d.Points, age: int) -> float:
+    if isinstance(rule.decay, d.Steps):
+        return keep(rule.decay, age)
+    return 1.0 if rule.half_life is None else 2 ** (-age / rule.half_life)
 
 
 def _clamp(value: float, low: float | None, high: float | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,13 @@ def test_a_control_record_is_an_input_like_others():
     assert program.instruct(profile, event("Stage Set", HOUR, "x"), "nope", Order("three")) == []
 
 
+def test_what_the_conditions_say_to_an_order_is_told_at_once():
+    """Never ignored in silence, also where nothing happens after it."""
+    journey = stages(d.Stage("one"), d.Stage("two", d.Idle(A, DAY)), authority=SAID)
+    found = run(journey, event("A"), event("Set", 2 * DAY, stage="one"), until=5 * DAY)
+    assert found == [(DAY, "forward two"), (2 * DAY, "backward one"), (2 * DAY, "suggested two")]
+
+
 # Leaving downwards ----------------------------------------------------------------------------------------------------
 
 
@@ -89,6 +97,26 @@ def test_until_leaves_an_ordered_stage_to_the_highest_earlier_one_that_holds():
     )
     found = run(journey, event("C"), event("A", 1), event("B", 2), event("C", 3), until=2 * HOUR)
     assert found == [(1, "forward two"), (2, "forward three"), (HOUR + 2, "backward two")]
+
+
+@pytest.mark.parametrize("criterion", [d.Happened(A), d.Happened(A, 1, 30 * DAY), d.Happened(A, 65, 32 * DAY)], ids=["life", "window", "buckets"])  # fmt: skip
+def test_what_let_a_customer_in_counts_until_the_stage_is_left(criterion):
+    """A stage that is left by `until`, or by somebody's word, is entered again by new interactions only."""
+    many = [event("A", at, f"a{at}") for at in range(criterion.at_least)]
+    journey = stages(d.Stage("one"), d.Stage("two", criterion, until=d.Happened(B)), authority=SAID)
+    entered = len(many) - 1
+    found = run(journey, *many, event("B", DAY), event("A", 3 * DAY, "again"))
+    assert found[:2] == [(entered, "forward two"), (DAY, "backward one")]
+    assert found[2:] == ([(3 * DAY, "forward two")] if len(many) == 1 else [])
+    said = run(journey, *many, event("Set", DAY, stage="one"), event("Release", 2 * DAY))
+    assert said == [(entered, "forward two"), (DAY, "backward one")]
+
+
+def test_a_side_stage_whose_until_holds_at_the_entry_is_left_at_that_instant():
+    """On a silent topic too, as a way back is."""
+    side = d.Stage("out", d.Happened(B), side=True, until=d.Idle(A, DAY))
+    found = run(stages(d.Stage("one"), side), event("A"), event("B", 3 * DAY), until=30 * DAY)
+    assert found == [(3 * DAY, "aside out"), (3 * DAY, "return one")]
 
 
 def test_a_way_back_that_is_open_at_the_entry_is_taken_at_that_instant():

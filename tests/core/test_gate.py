@@ -63,6 +63,22 @@ def said(data) -> str:
     raise AssertionError(data)
 
 
+def test_nothing_of_marketing_is_asked_of_a_customer_whom_a_score_has_disqualified():
+    """At the gate of the suppression list, after the consent; what is held is asked again, and service goes on."""
+    score = d.Score("lead", (d.Points("p", A, 5.0),), disqualify=(d.Disqualify(d.Happened(B, 1, DAY), "competitor"),))
+    asked = tuple(rule(name, ON_A, purpose=name) for name in ("news", "help"))
+    program = Program("test", [d.Journey("j", "1.0", (score,), triggers=asked)], contact=CONTACT)
+    profile = program.load("c", None)
+    history = (consent("granted"), event("A", 8 * HOUR), event("B", 8 * HOUR + 1), event("A", NOON), event("A", 3 * DAY + NOON))  # fmt: skip
+    made = [each for happened in history for each in program.advance(profile, happened)]
+    found = [each for each in made if each.kind.startswith("action")]
+    assert [((each.at - START) / HOUR, said(each.data)) for each in found] == [
+        (8, "quiet_hours holds news"), (8, "quiet_hours holds help"), (9, "suppression_list news"), (9, "help"),
+        (12, "suppression_list news"), (12, "help"), (84, "news"), (84, "help"),
+    ]  # fmt: skip
+    assert found[2].data.detail == "disqualified by score lead: competitor"
+
+
 # Quiet hours and what is held ------------------------------------------------------------------------------------------
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rumbo.core import definition as d
 from rumbo.core.instant import DAY, HOUR, SECOND
+from rumbo.core.interaction import Interaction
 from tests.core.naive import Naive
 from tests.core.test_step import MESSAGE, START, event, named, run
 
@@ -115,5 +117,116 @@ def near(found: list[tuple[int, str]]) -> list[tuple[str, int]]:
 @given(journeys(), histories)
 def test_random_journeys_decide_what_a_look_at_the_full_history_decides(journey, history):
     """Scores, bands, segments, stages with their ways back, stuck, and the triggers, with guards and cool-downs."""
+    expected = [(at - START, what) for at, what in Naive(journey).run(history, START + END)]
+    assert near(run(journey, *history, until=END)) == near(expected)
+
+
+def on_stages(draw) -> tuple[d.Trigger, ...]:
+    names = st.sampled_from(["one", "two", "three", "out", "lost"])
+    on = st.one_of(
+        st.builds(d.OnStage, names, st.sampled_from(["entered", "left"])),
+        st.builds(d.OnEvent, tests),
+        st.builds(d.OnCondition, happened),
+    )
+    here = st.builds(lambda name: d.InStage((name,)), names)
+    return tuple(
+        d.Trigger(f"t{at}", draw(on), MESSAGE, draw(st.one_of(st.none(), here)))
+        for at in range(draw(st.integers(0, 2)))
+    )
+
+
+@st.composite
+def places(draw) -> d.Journey:
+    """Side stages, ways down, what somebody says, and going to and fro."""
+    until = st.one_of(st.none(), happened, idle)
+    stuck = st.one_of(st.none(), lengths)
+    back = st.one_of(
+        st.just(()), st.builds(lambda when, rest: (d.Back("one", when, rest),), idle, st.sampled_from([0, DAY]))
+    )
+    stages = (
+        d.Stage("one"),
+        d.Stage("two", draw(criteria), back=draw(back), until=draw(until), stuck_after=draw(stuck)),
+        d.Stage("three", draw(criteria), until=draw(until), min_dwell=draw(st.sampled_from([0, 6 * HOUR]))),
+        d.Stage("out", draw(criteria), side=True, sources=draw(st.sampled_from([(), ("two",), ("one", "three")])), until=draw(until), stuck_after=draw(stuck)),
+        d.Stage("lost", draw(criteria), side=True, until=draw(until)),
+    )  # fmt: skip
+    said = d.SetStage(named("Set"), "event.properties.stage", draw(st.one_of(st.none(), lengths)))
+    flaps = d.Flaps(draw(st.integers(1, 2)), draw(lengths))
+    authority = d.Authority((said,), (named("Release"),))
+    return d.Journey("j", "1.0", (), stages, on_stages(draw), True, (), flaps, authority)
+
+
+told = st.one_of(
+    st.sampled_from("AABBCD").map(lambda name: (name, {})),
+    st.sampled_from(["one", "two", "three", "out", "lost"]).map(lambda stage: ("Set", {"stage": stage})),
+    st.just(("Release", {})),
+)
+spoken = st.lists(st.tuples(st.integers(0, 10 * 24), told), max_size=20, unique_by=lambda each: each[0]).map(
+    lambda found: [event(name, at * HOUR, None, **said) for at, (name, said) in sorted(found, key=lambda each: each[0])]
+)
+
+
+@settings(max_examples=100)
+@given(places(), spoken)
+def test_random_places_are_where_a_look_at_the_full_history_finds_them(journey, history):
+    """Side stages and their sources, `until`, dwell, latches, authority with its expiry and suggestions, instability, stuck."""
+    expected = [(at - START, what) for at, what in Naive(journey).run(history, START + END)]
+    assert near(run(journey, *history, until=END)) == near(expected)
+
+
+@st.composite
+def customers(draw) -> d.Journey:
+    """A fit score from traits; points that are reset, and a score that is not reported."""
+    made: d.Journey = draw(journeys())
+    (score,) = made.scores
+    group = st.sampled_from([None, None, "g"])
+    resets = st.one_of(
+        st.builds(
+            lambda on, share, part: d.Reset(on, None, share, None, part), tests, st.sampled_from([0.5, 0.0]), group
+        ),
+        st.builds(lambda on, to: d.Reset(on, None, 1.0, to), tests, st.sampled_from([5.0, 0.0])),
+        st.builds(
+            lambda when, share: d.Reset(None, when, share), st.one_of(idle, happened), st.sampled_from([0.5, 0.0])
+        ),
+    )
+    reasons = st.builds(d.Disqualify, st.one_of(happened, idle), st.sampled_from(["spam", "rival"]))
+    score = msgspec.structs.replace(
+        score, resets=tuple(draw(st.lists(resets, max_size=2))), disqualify=tuple(draw(st.lists(reasons, max_size=2)))
+    )
+    fit = d.Score(
+        "fit", (), (), (d.Band("B", 5, 5), d.Band("A", 20, 20)), None, None,
+        traits=(d.Trait("seats", "traits.seats >= 50", 15.0, -10.0), d.Trait("age", "traits.age < 30", 10.0)), grades=True,
+    )  # fmt: skip
+    graded = d.Trigger("graded", d.OnBand("fit", "A"), MESSAGE)
+    suits = d.Trigger("suits", d.OnEvent(named("A")), MESSAGE, d.InBand("fit", "B"))
+    return d.Journey(
+        "j", "1.0", (score, fit), made.stages, (*made.triggers, graded, suits), True, made.segments, made.unstable
+    )
+
+
+def says(at: int, traits: dict[str, int]) -> Interaction:
+    made = event("Identified", at)
+    made.traits_raw = msgspec.json.encode(traits)
+    return made
+
+
+lives = st.lists(
+    st.tuples(
+        st.integers(0, 10 * 24),
+        st.one_of(st.sampled_from("ABCDE"), st.dictionaries(st.sampled_from(["seats", "age"]), st.sampled_from([10, 40, 60]), min_size=1)),
+    ),
+    max_size=20, unique_by=lambda each: each[0],
+).map(
+    lambda found: [
+        event(what, at * HOUR) if isinstance(what, str) else says(at * HOUR, what)
+        for at, what in sorted(found, key=lambda each: each[0])
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=100)
+@given(customers(), lives)
+def test_random_customers_are_what_a_look_at_the_full_history_says(journey, history):
+    """Fit and grades, resets by an interaction and by a condition, of all points and of a group, disqualification."""
     expected = [(at - START, what) for at, what in Naive(journey).run(history, START + END)]
     assert near(run(journey, *history, until=END)) == near(expected)

@@ -162,7 +162,7 @@ def _counter(condition: Happened, words: Vocabulary, latch: str | None) -> _Coun
     tracker.window(condition.at_least, condition.within)
     if condition.at_least <= EXACT:
         return _exact(tracker.name, condition.at_least, condition.within, latch)
-    return _bucketed(tracker.bucket_name(condition.within), condition.at_least, condition.within)
+    return _bucketed(tracker.bucket_name(condition.within), condition.at_least, condition.within, latch)
 
 
 def _lifetime(name: str, need: int, latch: str | None) -> _Counted:
@@ -180,7 +180,10 @@ def _lifetime(name: str, need: int, latch: str | None) -> _Counted:
     def latched(scope: Scope) -> int:
         return scope.profile.counters.get(name, 0) - scope.state.base.get(key, 0)
 
-    return _Counted(lambda scope: latched(scope) >= need, never, latched)
+    def enough(scope: Scope) -> bool:
+        return scope.profile.counters.get(name, 0) - scope.state.base.get(key, 0) >= need
+
+    return _Counted(enough, never, latched)
 
 
 def _exact(name: str, need: int, within: int, latch: str | None) -> _Counted:
@@ -203,11 +206,14 @@ def _exact(name: str, need: int, within: int, latch: str | None) -> _Counted:
     return _Counted(holds, next_change, count)
 
 
-def _bucketed(name: str, need: int, within: int) -> _Counted:
-    width = bucket_width(within)
+def _bucketed(name: str, need: int, within: int, latch: str | None) -> _Counted:
+    width, key = bucket_width(within), f"{latch}|"
 
     def count(scope: Scope) -> int:
-        return count_buckets(scope.profile.windows.get(name, []), scope.now - within, width)
+        after = scope.now - within
+        if latch is not None:  # of what was cleared nothing may count: a bucket that it ended in counts no more
+            after = max(after, scope.state.base.get(key, after - width) + width)
+        return count_buckets(scope.profile.windows.get(name, []), after, width)
 
     def next_change(scope: Scope) -> Instant:
         if count(scope) < need:

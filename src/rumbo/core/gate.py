@@ -82,6 +82,15 @@ def suppression_list(_attempt: Attempt, scope: Scope) -> No | None:
     return No(f"on the suppression list since {isoformat(at)}" + (f" ({source})" if source else ""))
 
 
+def disqualified(attempt: Attempt, scope: Scope) -> No | None:
+    """Nothing is asked of a customer on the list, and nothing of marketing of one whom a score of the journey has disqualified."""
+    listed = suppression_list(attempt, scope)
+    if listed is not None:
+        return listed
+    found = next(((name, state.out) for name, state in scope.state.scores.items() if state.out), None)
+    return No(f"disqualified by score {found[0]}: {found[1]}") if found is not None else None
+
+
 def cooldown(length: Duration) -> Ask:
     """Enough time since the rule was last emitted, at the customer's clock."""
 

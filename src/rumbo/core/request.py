@@ -241,7 +241,7 @@ def _gates(rule: str, action: Action, terms: Terms, words: Vocabulary) -> tuple[
     if sort is not None and sort != "transactional":
         asked.append(("consent", gates.consent(sort, action.purpose or "")))
     if contact.listed or contact.purposes:  # a control record may list too
-        asked.append(("suppression_list", gates.suppression_list))
+        asked.append(("suppression_list", gates.disqualified if sort == "marketing" else gates.suppression_list))
     standing = tuple(asked)
     asked += [("holdout", gates.hold_out(each)) for each in _experiments(action, terms, words)]
     if terms.cooldown is not None:

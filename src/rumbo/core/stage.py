@@ -59,10 +59,7 @@ class StageMachine:
         self.by_name = {stage.name: stage for stage in journey.stages}
         self._skip = journey.allow_skip
         self._sides = tuple(stage for stage in journey.stages if stage.side)
-        lowest = min((self.rank[back.stage] for stage in ordered for back in stage.back), default=len(ordered))
-        self._latched = {
-            stage.name: _lifetime_counters(stage.when) for stage in ordered if self.rank[stage.name] > lowest
-        }
+        self._latched = {stage.name: _lifetime_counters(stage.when) for stage in ordered[1:]}
         self.enter = self._compile(ordered, words)
         self._side_enter = {
             stage.name: compile_condition(stage.when, words, _way_in(stage.name)) for stage in self._sides if stage.when
@@ -226,11 +223,11 @@ class StageMachine:
     def next_look(self, scope: Scope, *, moved: bool = False) -> Instant:
         """When time alone may ask for a move: the earliest of the conditions that count here; 0 for never.
 
-        Where a move has just been made and a way back from there is open already, that is this very instant, after its interactions.
+        Where a move has just been made and a way back or out from there is open already, that is this very instant, after its interactions.
         """
         if not self.timed:
             return 0
-        if moved and scope.state.stage in self.rank and self._backward(scope) is not None:
+        if moved and self._goes_on(scope):
             return scope.now
         state, now = scope.state, scope.now
         found = [when.next_change(scope) for name, when in self._side_enter.items() if name != state.stage]
@@ -241,6 +238,13 @@ class StageMachine:
         elif state.stage in self._until:
             found.append(self._until[state.stage].next_change(scope))
         return min((at for at in found if at > now), default=0)
+
+    def _goes_on(self, scope: Scope) -> bool:
+        """Whether the way out of a stage that has just been entered is open already."""
+        here = scope.state.stage
+        if here in self.rank:
+            return self._backward(scope) is not None
+        return here in self._until and self._until[here].holds(scope) is True
 
     def _edge_looks(self, edge: Edge, scope: Scope) -> tuple[Instant, ...]:
         """When a way back may open: its condition changes, or its dwell and cool-down are over while it holds."""

@@ -81,10 +81,11 @@ class Staging:
             turn.counts["authority_unknown_stage"] += 1
             return False
         self._holds.lock(turn, order)
-        if order.stage == turn.state.stage:
-            return False
-        self._moved(turn, self.machine.make(turn, self.machine.to(turn.state.stage, order.stage)), "authority")
-        return True
+        moves = order.stage != turn.state.stage
+        if moves:
+            self._moved(turn, self.machine.make(turn, self.machine.to(turn.state.stage, order.stage)), "authority")
+        self.hear(turn)  # nothing moves against somebody's word, but what the conditions say to it is told at once
+        return moves
 
     def _moved(self, turn: Turn, moves: list[Move], reason: Literal["authority"] | None = None) -> None:
         told = self._by_stage or self._changed
