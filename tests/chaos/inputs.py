@@ -85,7 +85,7 @@ def produce_odd(run: Round) -> None:
             plain.send(topic, key=key, value=value, headers=headers, partition=number, timestamp_ms=time_ms)
     plain.flush()
     with pytest.raises(MessageSizeTooLargeError):
-        plain.send(topic, value=b"x" * 10_000_000, partition=0).get(30)
+        plain.send(topic, value=b"x" * 10_000_000, partition=0).get(120)
     plain.close()
     some = events(run.seed + 500)
     for codec in CODECS:

@@ -214,8 +214,8 @@ class SourceConsumer:
 
     async def _fetched(self, places: list[TopicPartition], timeout: float, max_records: int) -> dict[Any, list[Row]]:
         found, states = {}, self._states
+        await self.process.net("source: fetch")  # aiokafka answers for all places from one buffer
         for place in places:
-            await self.process.net("source: fetch")
             state, log = states.get(place), self.process.cluster.logs[tuple(place)]
             if state is None or not state.has_valid_position or self._states is not states:
                 continue  # of another assignment
