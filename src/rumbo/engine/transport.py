@@ -19,6 +19,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode import Service
 
+from rumbo.engine import fetched  # noqa: F401  installed by its import
 from rumbo.engine.damage import damaged
 from rumbo.engine.feed import Place
 from rumbo.engine.partition import Batch
