@@ -42,6 +42,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     compression: Literal["none", "gzip", "lz4", "zstd"] = "none"
     """Of outputs and changelog; n8n reads none and gzip only."""
     cache_mib: int = Field(default=64, ge=8)
+    """Profiles kept in memory, those not yet on disk among them; RocksDB's cache takes half as much beside."""
     stall_seconds: float = Field(default=120, ge=5)
     """A worker that has lag and commits nothing for so long exits."""
     web_host: str = "127.0.0.1"

@@ -105,6 +105,7 @@ def test_a_log_that_was_cut_gives_an_earlier_state_whole(folder, cut):
     store = Store.open(folder, MINE, Memory(8))
     for at in range(1, 200):
         store.write([(b"p%d" % at, due(0) + b"x" * 50), (POSITION_KEY, b"%d" % at)], [], at)
+        store.flush()
     killed = folder.with_name("profiles-1")
     shutil.copytree(folder, killed)  # as a kill -9 leaves it: in the log, not yet in a table
     store.close()
@@ -158,6 +159,80 @@ def test_the_timer_index_is_what_the_profiles_say(tmp_path_factory, writes):
     for upto in range(6):
         got = store.due(upto, 100)
         assert got == sorted((at, name.encode()) for name, at in want.items() if 0 < at <= upto)
+    store.close()
+
+
+ROWS = st.dictionaries(
+    st.sampled_from([b"pa", b"pb", b"pc", b"pd", b"ja", POSITION_KEY]),
+    st.none() | st.binary(max_size=40).map(due(0).__add__),
+    max_size=4,
+)
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.tuples(ROWS, st.sampled_from(["write", "apply", "flush", "take", "crash", "close"]))),
+    st.integers(0, 2_000),
+)
+def test_what_is_read_is_what_was_written_last_and_a_crash_leaves_a_whole_earlier_state(steps, allowed):
+    """However much memory may keep back: every row, and after a crash all the rows of one write and none of a later one."""
+    memory, want, history = Memory(8), {}, {0: {}}
+    memory.recent = allowed
+    with TemporaryDirectory() as folder:
+        store = Store.open(Path(folder), MINE, memory)
+        for at, (rows, then) in enumerate(steps, 1):
+            if then == "apply":
+                store.apply(list(rows.items()), at)
+            else:
+                store.write(rows.items(), [], at)
+            want |= rows
+            history[at] = dict(want)
+            if then == "flush":
+                store.flush()
+            elif then == "take":  # the engine takes what it writes anew, at once
+                store.write(
+                    [(key, want.get(key)) for key in [b"pa", b"pb"] if store.take_many([key]) != [None]], [], at
+                )
+            elif then in {"crash", "close"}:
+                if then == "crash":
+                    store.flush = lambda: None
+                store.close()
+                store = Store.open(Path(folder), MINE, memory)
+                assert then == "crash" or store.changelog_next == at
+                want = dict(history[store.changelog_next])
+                for other in range(store.changelog_next + 1, at):
+                    history.pop(other, None)
+            for key in [b"pa", b"pb", b"pc", b"pd", b"ja", POSITION_KEY]:
+                assert store.get_many([key]) == [want.get(key)]
+            assert dict(store.profiles() if then == "close" else ()) in [
+                {},
+                {key[1:]: value for key, value in want.items() if value is not None and key[:1] == b"p"},
+            ]
+        store.close()
+
+
+def test_memory_keeps_no_more_rows_than_it_may():
+    """Some 240 bytes each, of a megabyte; and what it may not keep is on disk."""
+    with TemporaryDirectory() as folder:
+        memory = Memory(8)
+        memory.recent = 1_000_000
+        store = Store.open(Path(folder), MINE, memory)
+        for number in range(20_000):
+            store.write([(b"p%d" % number, due(0) + bytes(32))], [], number)
+            assert len(store._unwritten.rows) + len(store._written) < 5_000
+        assert store.get_many([b"p%d" % number for number in range(20_000)]) == [due(0) + bytes(32)] * 20_000
+        store.close()
+
+
+def test_what_was_kept_back_comes_to_disk_in_time(folder, monkeypatch):
+    """A crash leaves little to read again, however little is written."""
+    now = [0.0]
+    monkeypatch.setattr("rumbo.engine.store.monotonic", lambda: now[0])
+    store = Store.open(folder, MINE, Memory(8))
+    for at in range(1, 30):
+        now[0] += 1
+        store.write([(POSITION_KEY, b"%d" % at)], [], at)
+    assert store._flushed >= 20
     store.close()
 
 
@@ -230,6 +305,7 @@ def test_timers_are_counted_as_they_move(batches):
             last = dict(batch)
             store.write([], [(due(waits[who]), due(at), who.encode()) for who, at in last.items()], number)
             waits |= last
+            store.flush()
             assert store.timers == store._count_timers() == sum(1 for at in waits.values() if at)
         store.close()
         again = Store.open(Path(folder), MINE, Memory(8))

@@ -196,6 +196,7 @@ def test_a_journal_keeps_the_last_of_each_kind_and_no_more(tmp_path_factory, nam
 def _rows(worker):
     """Every row of every store."""
     for each in worker.workers.values():
+        each.store.flush()
         cursor = each.store._db.iter()
         cursor.seek(b"j")
         while cursor.valid():

@@ -57,7 +57,7 @@ class Notes:
     """The notes of one partition, and what it will note with the next commit."""
 
     def __init__(self, store: Store, live: Live, encoder: Encoder, journal: int, firsts: dict[str, str]) -> None:
-        self._store, self._live, self._firsts = store, live, firsts
+        self._live, self._firsts = live, firsts
         self._tally = load_tally(store, firsts)
         """It runs ahead of what is committed while a commit is under way."""
         self._shown = self._written = counts.dump(self._tally)
@@ -117,10 +117,8 @@ class Notes:
         """Count the moves; for those who may never have been so high before, look at what is stored of them."""
         tally = self._tally
         risen = dict.fromkeys(each.customer for each in moves if tally.moved(each))
-        if not risen:
-            return
-        stored = self._store.get_many([b"p" + customer.encode() for customer in risen])
-        for customer, value in zip(risen, stored, strict=True):
+        for customer in risen:
+            value = touched.before(customer)
             before: dict[str, Any] = _marked(value[DUE_BYTES:]).journeys if value is not None else {}
             for journey, state in _marked(touched.value(customer)[DUE_BYTES:]).journeys.items():
                 was = before.get(journey)
@@ -133,9 +131,8 @@ class Notes:
             for each in decisions:
                 if type(each.data) is StageChanged:
                     tally.went(each, times)
-        customers = sorted(changed.customers)
-        stored = self._store.get_many([b"p" + customer.encode() for customer in customers])
-        for customer, value in zip(customers, stored, strict=True):
+        for customer in sorted(changed.customers):
+            value = touched.before(customer)
             before: dict[str, Any] = _marked(value[DUE_BYTES:]).journeys if value is not None else {}
             after = _marked(touched.value(customer)[DUE_BYTES:]).journeys
             for journey, first in firsts.items():

@@ -1,7 +1,9 @@
 """The local state of one partition: one RocksDB, opened and closed by its owner alone, written one atomic batch at a time.
 
 Keys begin with a letter: `p` profiles, `r` their pasts, `j` journals, `m` what the engine notes, `t` the timer index (due instant,
-customer), which is local and rebuilt from the profiles' first eight bytes. The store is never ahead of the changelog. It never decides anything.
+customer), which is local and rebuilt from the profiles' first eight bytes. What a transaction committed is seen at once and comes to
+disk with what follows, all or nothing: the store on disk is the state at some commit, never ahead of the changelog, which has the
+rest. It never decides anything.
 """
 
 from __future__ import annotations
@@ -9,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 import structlog
@@ -27,6 +30,7 @@ from rocksdict import (
 
 from rumbo.core.instant import Instant
 from rumbo.core.profile import DUE_BYTES, FORMAT
+from rumbo.engine.unwritten import NO_TIMER, Rows, TimerMoves, Unwritten
 from rumbo.errors import InternalError
 
 MIB: Final = 1024 * 1024
@@ -37,14 +41,12 @@ _TIMERS_KEY: Final = b"mtimers"
 POSITION_KEY: Final = b"mposition"
 _PROFILE: Final = b"p"[0]
 _TIMER: Final = b"t"[0]
-_NO_TIMER: Final = bytes(DUE_BYTES)
 _BLOOM_BITS: Final = 10
+FLUSH_SECONDS: Final = 10.0
+"""A write after so long brings to disk what was kept back, so that a crash leaves little to read from the changelog."""
+_UNKNOWN: Final = object()
 _DAMAGED: Final = "DAMAGED"
 """A file that marks a folder in which a block was found corrupt after it was opened: the next start puts it aside."""
-
-Rows = Iterable[tuple[bytes, bytes | None]]
-TimerMoves = Iterable[tuple[bytes, bytes, bytes]]
-"""(old due, new due, customer): due instants as eight bytes, zeros for none."""
 
 log = structlog.get_logger("rumbo.store")
 
@@ -54,12 +56,12 @@ class StoreError(InternalError):
 
 
 class Memory:
-    """What the stores of one process share: a block cache, a bound on what is not yet on disk, one on what was written last."""
+    """What the stores of one process share: a bound on the rows that are kept in Python, and RocksDB's block cache, half of that."""
 
-    def __init__(self, cache_mib: int = 64, write_mib: int = 64) -> None:
-        self.stores, self.recent = 0, cache_mib * MIB // 2
-        self.cache = Cache(cache_mib * MIB)
-        self.writes = WriteBufferManager.new_write_buffer_manager_with_cache(write_mib * MIB, False, self.cache)
+    def __init__(self, cache_mib: int = 64) -> None:
+        self.stores, self.recent = 0, cache_mib * MIB
+        self.cache = Cache(cache_mib * MIB // 2)
+        self.writes = WriteBufferManager.new_write_buffer_manager_with_cache(cache_mib * MIB // 4, False, self.cache)
 
     def options(self) -> Any:
         """RocksDB's options for point reads of small records."""
@@ -88,6 +90,10 @@ class Store:
         found, timers = db.get([_NEXT_KEY, _TIMERS_KEY])
         self.changelog_next = int.from_bytes(found, "big") if found is not None else 0
         self._scan_from = b"t"
+        self._unwritten = Unwritten()
+        self._written: dict[bytes, bytes] = {}
+        """Profiles that came to disk last, and were not read by one who changes them."""
+        self._flushed, self._flushed_at = self.changelog_next, monotonic()
         self.timers = int.from_bytes(timers, "big") if timers is not None else self._count_timers()
         """Customers in the timer index."""
 
@@ -162,10 +168,28 @@ class Store:
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of these keys, None where there is none."""
-        try:
-            found: list[bytes | None] = self._db.get(list(keys))
-        except Exception as error:
-            raise _unusable(self.folder, str(error)) from error
+        return self._find(keys, self._written.get)
+
+    def take_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """As `get_many`, for who writes these rows anew: what memory keeps of them is given up."""
+        return self._find(keys, self._written.pop)
+
+    def _find(self, keys: Sequence[bytes], known: Callable[[bytes, None], bytes | None]) -> list[bytes | None]:
+        unwritten, found, missing = self._unwritten.rows, list[bytes | None](), list[int]()
+        for at, key in enumerate(keys):
+            value = unwritten.get(key, _UNKNOWN)
+            if value is _UNKNOWN:
+                value = known(key, None)
+                if value is None:
+                    missing.append(at)
+            found.append(value)  # type: ignore[arg-type]  # bytes or None
+        if missing:
+            try:
+                read = self._db.get([keys[at] for at in missing])
+            except Exception as error:
+                raise _unusable(self.folder, str(error)) from error
+            for at, value in zip(missing, read, strict=True):
+                found[at] = value
         return found
 
     def position(self) -> bytes | None:
@@ -173,7 +197,27 @@ class Store:
         return self.get_many([POSITION_KEY])[0]
 
     def write(self, rows: Rows, timers: TimerMoves, changelog_next: int) -> None:
-        """Write rows (None deletes), timer moves and the changelog's next offset, all or nothing."""
+        """Take what a transaction committed: rows (None deletes), timer moves and the changelog's next offset. Seen at once."""
+        self.timers += self._unwritten.take(rows, timers)
+        self.changelog_next = changelog_next
+        allowed, size = self._memory.recent // self._memory.stores, self._unwritten.size()
+        if size > allowed * 3 // 4 or monotonic() - self._flushed_at > FLUSH_SECONDS:
+            self.flush()
+        elif self._written and size + len(self._written) * self._unwritten.each() > allowed:
+            self._written = {}
+
+    def flush(self) -> None:
+        """Bring to disk what is not there yet, in one batch: all or nothing."""
+        self._flushed_at = monotonic()
+        if self._flushed == self.changelog_next and not self._unwritten:
+            return
+        rows = self._unwritten.rows
+        self._put(sorted(rows.items()), self._unwritten.moves())
+        self._written = {key: value for key, value in rows.items() if value is not None and key[0] == _PROFILE}
+        self._unwritten = Unwritten()
+
+    def _put(self, rows: Rows, timers: TimerMoves) -> None:
+        """Write rows, timer moves, the count of timers and the changelog's next offset, all or nothing."""
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
         for key, value in rows:
@@ -181,24 +225,20 @@ class Store:
                 delete(key)
             else:
                 put(key, value)
-        waiting = self.timers
         for old, new, customer in timers:
             if old != new:
-                if old != _NO_TIMER:
-                    waiting -= 1
+                if old != NO_TIMER:
                     delete(b"t" + old + customer)
-                if new != _NO_TIMER:
-                    waiting += 1
+                if new != NO_TIMER:
                     self._earlier(new)
                     put(b"t" + new + customer, b"")
-        if waiting != self.timers:
-            put(_TIMERS_KEY, waiting.to_bytes(8, "big"))
-        put(_NEXT_KEY, changelog_next.to_bytes(8, "big"))
+        put(_TIMERS_KEY, self.timers.to_bytes(8, "big"))
+        put(_NEXT_KEY, self.changelog_next.to_bytes(8, "big"))
         try:
             self._db.write(batch)
         except Exception as error:
             raise _unusable(self.folder, str(error)) from error
-        self.changelog_next, self.timers = changelog_next, waiting
+        self._flushed = self.changelog_next
 
     def _earlier(self, due: bytes) -> None:
         """A timer before the place where the scan begins moves that place back."""
@@ -206,20 +246,37 @@ class Store:
         self._scan_from = min(self._scan_from, key)
 
     def apply(self, records: Sequence[tuple[bytes, bytes | None]], changelog_next: int) -> None:
-        """Write changelog records, keeping the timer index: the last record of a key counts."""
+        """Write changelog records to disk, keeping the timer index: the last record of a key counts."""
+        self.flush()
+        self._written = {}
         last = dict(records)
         keys = [key for key in last if key[0] == _PROFILE]
         old = self.get_many(keys) if self.changelog_next else [None] * len(keys)
-        moves = [
-            (before[:DUE_BYTES] if before is not None else _NO_TIMER, (last[key] or _NO_TIMER)[:DUE_BYTES], key[1:])
-            for key, before in zip(keys, old, strict=True)
-        ]
-        self.write(last.items(), moves, changelog_next)
+        moves: list[tuple[bytes, bytes, bytes]] = []
+        for key, before in zip(keys, old, strict=True):
+            was = before[:DUE_BYTES] if before is not None else NO_TIMER
+            now = (last[key] or NO_TIMER)[:DUE_BYTES]
+            if was != now:
+                self.timers += (now != NO_TIMER) - (was != NO_TIMER)
+                moves.append((was, now, key[1:]))
+        self.changelog_next = changelog_next
+        self._put(last.items(), moves)
 
     def due(self, upto: Instant, limit: int) -> list[tuple[Instant, bytes]]:
         """The timers due at or before an instant, in due order: (due, customer), at most `limit`."""
+        bound = (upto + 1).to_bytes(DUE_BYTES, "big")
+        found = self._scan(bound, limit)
+        if self._unwritten.touches(bound, found):
+            self.flush()
+            found = self._scan(bound, limit)
+        if found:  # what was before is gone: do not walk over its tombstones again
+            self._scan_from = b"t" + found[0][0].to_bytes(DUE_BYTES, "big")
+        return found
+
+    def _scan(self, bound: bytes, limit: int) -> list[tuple[Instant, bytes]]:
+        """The timers on disk that are due before the bound."""
         options = ReadOptions()
-        options.set_iterate_upper_bound(b"t" + (upto + 1).to_bytes(DUE_BYTES, "big"))
+        options.set_iterate_upper_bound(b"t" + bound)
         cursor = self._db.iter(options)
         cursor.seek(self._scan_from)
         found: list[tuple[Instant, bytes]] = []
@@ -228,12 +285,11 @@ class Store:
             found.append((int.from_bytes(key[1 : 1 + DUE_BYTES], "big"), key[1 + DUE_BYTES :]))
             cursor.next()
         self._whole(cursor)
-        if found:  # what was before is gone: do not walk over its tombstones again
-            self._scan_from = b"t" + found[0][0].to_bytes(DUE_BYTES, "big")
         return found
 
     def under(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Every row whose key begins so, in order."""
+        self.flush()
         cursor, found = self._db.iter(ReadOptions()), list[tuple[bytes, bytes]]()
         cursor.seek(prefix)
         while cursor.valid() and (key := cursor.key()).startswith(prefix):
@@ -244,6 +300,7 @@ class Store:
 
     def profiles(self) -> Iterator[tuple[bytes, bytes]]:
         """Every customer and its stored value, for checks. Not for use while others write."""
+        self.flush()
         cursor = self._db.iter(ReadOptions())
         cursor.seek(b"p")
         while cursor.valid() and cursor.key()[0] == _PROFILE:
@@ -268,11 +325,6 @@ class Store:
         return found
 
     @property
-    def recent(self) -> int:
-        """This store's share of the bytes that may be kept in Python of what was written last."""
-        return self._memory.recent // self._memory.stores
-
-    @property
     def closed(self) -> bool:
         """Whether the folder was given back."""
         return self._db is None
@@ -281,11 +333,16 @@ class Store:
         """About how many keys and bytes there are, on disk and not yet on disk."""
         ask = self._db.property_int_value
         files, memory = ask("rocksdb.total-sst-files-size") or 0, ask("rocksdb.cur-size-all-mem-tables") or 0
-        return int(ask("rocksdb.estimate-num-keys") or 0), int(files) + int(memory)
+        keys = int(ask("rocksdb.estimate-num-keys") or 0)
+        return keys + len(self._unwritten.rows), int(files) + int(memory) + self._unwritten.size()
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Give the folder back. What cannot be brought to disk any more is in the changelog."""
         if self._db is not None:
+            try:
+                self.flush()
+            except StoreError as error:
+                log.warning("what was written last is not on disk: it is read from the changelog", reason=str(error))
             self._db.close()
             self._db = None
             self._memory.stores -= 1
