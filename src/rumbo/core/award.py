@@ -57,6 +57,20 @@ def orderless(award: Award) -> bool:
     return award.when is None and not remembers and not isinstance(rule.decay, Idling)
 
 
+def least_of(gives: tuple[Give, ...]) -> Give:
+    """Several rules: the least of the points given (0 for none)."""
+
+    def give(state: ScoreState, scope: Scope) -> float:
+        least = 0.0
+        for each in gives:
+            points = each(state, scope)
+            if points and (points < least or not least):
+                least = points
+        return least
+
+    return give
+
+
 def _decaying(lane_name: str, key: str, points: float, half_life: Duration) -> Give:
     """Points that are always due: `add`, twice, written out."""
 

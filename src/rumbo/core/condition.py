@@ -143,7 +143,7 @@ def _happened(condition: Happened, words: Vocabulary, latch: str | None) -> Comp
         return [Leaf(text, count >= need, {"count": count})]
 
     made = Compiled(counted.holds, counted.next_change, explain, _hears(condition.events), frozenset(), stages=False)
-    if within is not None or latch is not None:
+    if within is not None:
         return made
     return made._replace(needs=(words.trackers.of(condition.events).name, need))
 

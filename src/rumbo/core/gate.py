@@ -93,12 +93,13 @@ def disqualified(attempt: Attempt, scope: Scope) -> No | None:
 
 def cooldown(length: Duration) -> Ask:
     """Enough time since the rule was last emitted, at the customer's clock."""
+    text = f"cool-down {format_duration(length)}"
 
     def ask(attempt: Attempt, scope: Scope) -> No | None:
         last = scope.state.fired.get(attempt.rule)
         if last is None or scope.now - last >= length:
             return None
-        return No(f"emitted {isoformat(last)}, cool-down {format_duration(length)}", last + length)
+        return No(f"emitted {isoformat(last)}, {text}", last + length)
 
     return ask
 

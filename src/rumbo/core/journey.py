@@ -41,6 +41,8 @@ class Plan(NamedTuple):
     stages: bool
     triggers: tuple[TriggerMachine, ...]
     watches: tuple[TriggerMachine, ...]
+    settled: tuple[TriggerMachine, ...]
+    """Conditions to ask where a band, a stage or a segment has changed."""
     absences: tuple[AbsenceMachine, ...]
     segments: tuple[Segment, ...]
     orders: tuple[Rule, ...]
@@ -110,6 +112,7 @@ class JourneyMachine:
             stages=self._staging.listens(key),
             triggers=tuple(each for each in self._triggers if each.listens(key)),
             watches=self._waiting.watches_on(key),
+            settled=self._waiting.settled_on(key),
             absences=self._waiting.absences_on(key),
             segments=self._segments.listening(key),
             orders=self._orders.listening(key),
@@ -145,6 +148,7 @@ class JourneyMachine:
         if rest:
             return lambda turn: self.hear(turn, plan)
         awards, triggers, stages, on_bands = plan.awards, plan.triggers, plan.stages, self._staging.on_bands
+        settled = plan.settled
         move, settle, flow, act = self._staging.hear, self._settle, self._flows.hear, self._act
         calls = tuple(calling(each, self._signer) for each in triggers if each.id not in self._entries)
         plain = len(calls) == len(triggers)
@@ -156,7 +160,7 @@ class JourneyMachine:
                     banded = True
             moved = move(turn) if stages or (banded and on_bands) else False
             if banded or moved:
-                settle(turn, moved=moved)
+                settle(turn, settled, moved=moved)
             if turn.state.flows:
                 flow(turn)
             if turn.called or not plain:
@@ -184,7 +188,7 @@ class JourneyMachine:
         for hear in plan.listeners:
             hear(turn)
         if banded or moved or changed:
-            self._settle(turn, moved=moved)
+            self._settle(turn, plan.settled, moved=moved)
         elif plan.watches:
             self._waiting.watch(turn, plan.watches)
         if turn.state.flows:
@@ -192,14 +196,14 @@ class JourneyMachine:
         if plan.triggers or turn.called:
             self._act(turn, plan.triggers)
 
-    def _settle(self, turn: Turn, *, moved: bool) -> None:
+    def _settle(self, turn: Turn, watches: tuple[TriggerMachine, ...], *, moved: bool) -> None:
         """A band, a stage or a segment has changed: what hangs on them."""
         if moved and self._segments.on_stages:
             self._segments.hear(turn, self._segments.on_stages)
         if self._scoring.on_state and self._reset(turn) and self._staging.on_bands:
             self._staging.hear(turn)
-        if self._waiting.watches:
-            self._waiting.watch(turn, self._waiting.watches)
+        if watches:
+            self._waiting.watch(turn, watches)
 
     def _reset(self, turn: Turn) -> bool:
         """Resets and disqualifications that hang on what has changed, once an input; whether they changed a band."""
@@ -220,7 +224,7 @@ class JourneyMachine:
     def instruct(self, turn: Turn, order: Order) -> None:
         """Step what somebody said of the customer's stage in a control record."""
         if self._staging.obey(turn, order):
-            self._settle(turn, moved=True)
+            self._settle(turn, self._waiting.on_state, moved=True)
         if turn.state.flows:
             self._flows.hear(turn)
         self._act(turn, ())
@@ -236,7 +240,7 @@ class JourneyMachine:
             moved = not (banded or joined)
             if (banded and self._staging.on_bands) or (joined and self._staging.on_segments):
                 moved |= self._staging.hear(turn)
-            self._settle(turn, moved=moved)
+            self._settle(turn, self._waiting.on_state, moved=moved)
         if turn.state.flows:
             self._flows.hear(turn)
         self._act(turn, ())

@@ -38,7 +38,7 @@ class ScoreState(msgspec.Struct, array_like=True, gc=False):
     """Why the score is not reported; empty: it is."""
 
 
-class Ledger(msgspec.Struct, array_like=True):
+class Ledger(msgspec.Struct, array_like=True, gc=False):
     """What the customer has agreed to, and what was done on the strength of it. Only where the topology asks for it."""
 
     consents: dict[str, list[Any]] = {}
@@ -53,7 +53,7 @@ class Ledger(msgspec.Struct, array_like=True):
     """First characters of an action's id -> `core.message.Message`, in the order sent."""
 
 
-class Visits(msgspec.Struct, array_like=True):
+class Visits(msgspec.Struct, array_like=True, gc=False):
     """When the customer was there, and on which pages (`core.visit`). Only where the topology asks for it."""
 
     spans: list[list[Any]] = []
@@ -64,7 +64,7 @@ class Visits(msgspec.Struct, array_like=True):
     """Page -> [time, views, last view] of earlier views."""
 
 
-class Held(msgspec.Struct, array_like=True):
+class Held(msgspec.Struct, array_like=True, gc=False):
     """An action that a gate keeps until `release_at`: what was decided then, so that it can be asked for later."""
 
     rule: str
@@ -78,7 +78,7 @@ class Held(msgspec.Struct, array_like=True):
     gate: Gate
 
 
-class FlowState(msgspec.Struct, array_like=True):
+class FlowState(msgspec.Struct, array_like=True, gc=False):
     """One instance of a flow. `origin` is the occurrence that began it; `due` when its wait is over by time, 0 for never."""
 
     flow: str
@@ -93,7 +93,7 @@ class FlowState(msgspec.Struct, array_like=True):
     visits: dict[str, int] = {}
 
 
-class JourneyState(msgspec.Struct, array_like=True):
+class JourneyState(msgspec.Struct, array_like=True, gc=False):
     """Where a customer is in one journey. Empty `stage`: not yet begun."""
 
     stage: str = ""
@@ -133,7 +133,7 @@ class JourneyState(msgspec.Struct, array_like=True):
     """Flow and key -> when the last instance ended, where that decides whether there may be another."""
 
 
-class Profile(msgspec.Struct, array_like=True):
+class Profile(msgspec.Struct, array_like=True, gc=False):
     """One customer. `timers` maps a timer's name to its due instant; `due` is the smallest (0: none)."""
 
     customer: str
@@ -166,6 +166,7 @@ def opened(profile: Profile) -> Ledger:
     return profile.ledger
 
 
+_NEVER: Final = bytes(DUE_BYTES)
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Profile)
 
@@ -182,4 +183,6 @@ def load(value: bytes | memoryview) -> Profile:
 
 def stored(profile: Profile) -> bytes:
     """The value of a profile in store and changelog: due instant (8 bytes, big endian), then the record."""
-    return profile.due.to_bytes(DUE_BYTES, "big") + _encoder.encode(profile)
+    timers = profile.timers
+    due = min(timers.values()).to_bytes(DUE_BYTES, "big") if timers else _NEVER
+    return due + _encoder.encode(profile)

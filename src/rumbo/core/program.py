@@ -142,7 +142,8 @@ class Program:
             return []
         turn, at = self._turn, event.at
         out = turn.out = []
-        if profile.timers and profile.due < at:
+        timers = profile.timers
+        if timers and min(timers.values()) < at:
             self._fire(profile, at - 1)
         self._clock(profile, at)
         turn.sees(profile, event, at)
@@ -276,7 +277,8 @@ class Program:
             same = ring[found + ID_BYTES : found + RING_ENTRY] == body
             self.stats["duplicate" if same else "duplicate_conflict"] += 1
             return True
-        profile.ring = (ring + digest + body)[-self._ring :]
+        ring = ring + digest + body
+        profile.ring = ring if len(ring) <= self._ring else ring[-self._ring :]
         return False
 
     # For refolds --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Shkapenyuk, Srivastava, Xu: "Forward Decay", ICDE 2009). It decides bands; what 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, inf, log2
 from typing import Any, Final, NamedTuple
 
@@ -69,11 +70,32 @@ class ScoreMachine:
         )
         self._single = next(iter(self.lanes.values())) if plain else None
         self._lane = self._single.name if self._single is not None else ""
+        self.read = self._reader()
         self.stays = tuple(
             (self.leave[band] if band >= 0 else -inf, min(self.enter[band + 1 :], default=inf))
             for band in range(-1, len(self.enter))
         )
         """For each band, from -1 (below all) on: at least, and less than, this the value stays in it."""
+
+    def _reader(self) -> Callable[[ScoreState, Instant], float]:
+        """`value`; for one accumulator without a cap, written out."""
+        single, name = self._single, self._lane
+        if single is None or self._cap is not None:
+            return self.value
+        half_life, least = single.half_life, -inf if self._floor is None else self._floor
+
+        def read(state: ScoreState, now: Instant) -> float:
+            lane = state.lanes.get(name)
+            value = 0.0
+            if lane is not None:
+                value, anchor = lane
+                if anchor != now:
+                    value = decayed(value, anchor, now, half_life)
+            if value < least:
+                return least
+            return value
+
+        return read
 
     def value(self, state: ScoreState, now: Instant) -> float:
         """The total, read at `now`: clamp(floor, cap, sum over groups of clamp(floor_g, cap_g, sum of lanes))."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from rumbo.core.award import Award, Give, giver, orderless
+from rumbo.core.award import Award, Give, giver, least_of, orderless
 from rumbo.core.condition import Vocabulary, compile_condition
 from rumbo.core.decay import fading
 from rumbo.core.decision import Because
@@ -38,6 +38,7 @@ class Scoring:
 
     def __init__(self, journey: Journey, scores: dict[str, ScoreMachine], words: Vocabulary, who: Identity) -> None:
         self._journey, self._scores, self._who = journey.id, scores, who
+        self._reads = tuple((name, score.read) for name, score in scores.items())
         self._awards = {
             score.name: tuple(_award(rule, words, score.event_ids) for rule in score.rules) for score in journey.scores
         }
@@ -113,26 +114,26 @@ class Scoring:
 
     def values(self, scope: Scope) -> dict[str, float | None]:
         """Every score's value now, as actions quote them; None for one that is not reported."""
-        states, now = scope.state.scores, scope.now
-        return {
-            name: (None if states[name].out else round(machine.value(states[name], now), 4)) if name in states else 0.0
-            for name, machine in self._scores.items()
-        }
+        states, now, made = scope.state.scores, scope.now, dict[str, float | None]()
+        for name, read in self._reads:
+            state = states.get(name)
+            if state is None:
+                made[name] = 0.0
+            else:
+                made[name] = None if state.out else round(read(state, now), 4)
+        return made
 
     def _awarding(self, score: ScoreMachine, gives: tuple[Give, ...]) -> Awarding:
-        name, stays, read, delta = score.name, score.stays, score.value, score.score.min_delta
+        name, stays, read, delta = score.name, score.stays, score.read, score.score.min_delta
+        give = gives[0] if len(gives) == 1 else least_of(gives)
 
         def hear(turn: Turn) -> bool:
             states = turn.state.scores
             state = states.get(name)
             if state is None:
                 state = states[name] = ScoreState()
-            lowest, given = 0.0, False
-            for give in gives:
-                if points := give(state, turn):
-                    given = True
-                    lowest = min(lowest, points)
-            if not given:
+            lowest = give(state, turn)
+            if not lowest:
                 return False
             value = read(state, turn.now)
             low, high = stays[state.band + 1]

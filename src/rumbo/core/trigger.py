@@ -24,7 +24,8 @@ class TriggerMachine:
         terms = Terms(trigger.cooldown, trigger.mode, trigger.limits)
         self.request = Request(trigger.id, {"trigger": trigger.id}, trigger.action, terms, words)
         where = self.events.where if self.events is not None else None
-        self._explain_where = words.explain(where) if where is not None else None
+        explains = [words.explain(where)] if where is not None else []
+        self._explains = (*explains, *(each.explain for each in (self.condition, self.guard) if each is not None))
 
     def listens(self, key: str) -> bool:
         """Whether each interaction of this (folded) name calls it."""
@@ -42,14 +43,10 @@ class TriggerMachine:
 
     def leaves(self, scope: Scope) -> tuple[Leaf, ...]:
         """Each leaf condition behind the firing, with what it saw."""
-        found: list[Leaf] = []
-        if self._explain_where is not None:
-            found += self._explain_where(scope)
-        if self.condition is not None:
-            found += self.condition.explain(scope)
-        if self.guard is not None:
-            found += self.guard.explain(scope)
-        return tuple(found)
+        explains = self._explains
+        if len(explains) == 1:
+            return tuple(explains[0](scope))
+        return tuple(leaf for explain in explains for leaf in explain(scope)) if explains else ()
 
     def acted(self, turn: Turn) -> None:
         """It was called, and acted or not: what it was called by is over."""

@@ -74,6 +74,9 @@ class Words:
 
         def explained(text: str) -> Callable[[Scope], list[Leaf]]:
             parts = lookers(parse(text), resolver, Leaf)
+            if len(parts) == 1:
+                only = parts[0]
+                return lambda scope: [only(scope)]
             return lambda scope: [look(scope) for look in parts]
 
         return Vocabulary(

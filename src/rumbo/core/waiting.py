@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rumbo.core.condition import Compiled
 from rumbo.core.scope import Turn
 from rumbo.core.tracker import passes
 from rumbo.core.trigger import AbsenceMachine, TriggerMachine
@@ -16,6 +17,12 @@ class Waiting:
         self._journey = journey
         self.absences = tuple(each for each in triggers if isinstance(each, AbsenceMachine))
         self.watches = tuple(each for each in triggers if each.condition is not None)
+        self.on_state = tuple(each for each in self.watches if each.condition is not None and _hangs(each.condition))
+        """The conditions that a change of band, stage or segment can change."""
+        self._since_stage: dict[tuple[str, str], list[AbsenceMachine]] = {}
+        for absence in self.absences:
+            if absence.since_stage is not None:
+                self._since_stage.setdefault(absence.since_stage, []).append(absence)
 
     def absences_on(self, key: str) -> tuple[AbsenceMachine, ...]:
         """The absences that an interaction of this name starts or ends."""
@@ -29,6 +36,11 @@ class Waiting:
         """The conditions that an interaction of this name can change."""
         heard = ((each, each.condition.hears) for each in self.watches if each.condition is not None)
         return tuple(each for each, hears in heard if hears is None or key in hears)
+
+    def settled_on(self, key: str) -> tuple[TriggerMachine, ...]:
+        """The same, where it has changed a band, a stage or a segment besides."""
+        asked = {each.order for each in (*self.on_state, *self.watches_on(key))}
+        return tuple(each for each in self.watches if each.order in asked)
 
     def mentioned(self) -> set[str]:
         """Every event name that some waiting trigger listens to by name."""
@@ -92,10 +104,9 @@ class Waiting:
 
     def stage_changed(self, turn: Turn, stage: str, change: str) -> None:
         """Absences that count from a stage begin anew with each entry."""
-        for each in self.absences:
-            if each.since_stage == (stage, change):
-                turn.state.since.pop(each.id, None)
-                self._start(turn, each)
+        for each in self._since_stage.get((stage, change), ()):
+            turn.state.since.pop(each.id, None)
+            self._start(turn, each)
 
     def timers(self) -> dict[str, Callable[[Turn], bool]]:
         """A handler for each timer; none of them moves a stage."""
@@ -127,6 +138,10 @@ class Waiting:
 
     def _watch_timer(self, each: TriggerMachine) -> str:
         return f"watch:{self._journey}:{each.id}"
+
+
+def _hangs(condition: Compiled) -> bool:
+    return bool(condition.scores or condition.stages or condition.segments) or condition.hears is None
 
 
 def _named(names: tuple[str, ...], key: str) -> bool:

@@ -42,17 +42,25 @@ class Record(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, gc=False):
     topic: str
     partition: int = 0
     offset: int | None = None
-    key: str | None = None
+    key: bytes | None = None
     headers: Any = None
     timestamp_ms: int = -1
-    value: str | None = None
+    value: bytes | None = None
+
+
+class _Text(_Line, gc=False):
+    """The same, whatever stands where base64 should."""
+
+    key: str | None = None  # type: ignore[assignment]  # not yet decoded
+    value: str | None = None  # type: ignore[assignment]  # not yet decoded
 
 
 _lines = msgspec.json.Decoder(_Line)
+_texts = msgspec.json.Decoder(_Text)
 _KAFKA = b'"timestamp_ms"'
 
 
@@ -69,21 +77,31 @@ def from_line(line: bytes, number: int) -> Record:
     try:
         read = _lines.decode(text)
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
-        return Record(offset=number, value=text)  # an event of its own that only looks like one
+        return _unread(text, number)
+    offset = number if read.offset is None else read.offset
     try:
-        return Record(
-            topic=read.topic,
-            partition=read.partition,
-            offset=number if read.offset is None else read.offset,
-            timestamp=read.timestamp_ms,
-            key=_bytes(read.key),
-            value=_bytes(read.value),
-            headers=_headers(read.headers),
-        )
+        headers = _headers(read.headers) if read.headers else ()
     except (Base64Error, ValueError, TypeError) as error:
-        raise EventError(
-            "not_a_record", f"line {number + 1}: key, header values and value must be base64 ({error})"
-        ) from None
+        raise _not_base64(number, error) from None
+    return Record(read.topic, read.partition, offset, read.timestamp_ms, read.key, read.value, headers)
+
+
+def _unread(text: bytes, number: int) -> Record:
+    """A record whose parts are no base64 (raises EventError), or an event of its own that only looks like one."""
+    try:
+        read = _texts.decode(text)
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError):
+        return Record(offset=number, value=text)
+    try:
+        key, value, headers = _bytes(read.key), _bytes(read.value), _headers(read.headers)
+    except (Base64Error, ValueError, TypeError) as error:
+        raise _not_base64(number, error) from None
+    offset = number if read.offset is None else read.offset
+    return Record(read.topic, read.partition, offset, read.timestamp_ms, key, value, headers)
+
+
+def _not_base64(number: int, error: Exception) -> EventError:
+    return EventError("not_a_record", f"line {number + 1}: key, header values and value must be base64 ({error})")
 
 
 def _bytes(text: Any) -> bytes | None:

@@ -47,6 +47,7 @@ class Local:
         first = topology.sources[0]
         self._other = self._readers[first.topic]
         self._rejected = rejected
+        self._control_topic = topology.outputs.control
 
     @property
     def mistyped(self) -> Counter[Mistyped]:
@@ -62,7 +63,7 @@ class Local:
 
     def send(self, record: RawRecord) -> list[Decision]:
         """Read and step one record; timers of other customers that its time makes due fire after it."""
-        if record.topic == self.topology.outputs.control:
+        if record.topic == self._control_topic:
             return self.take(record, read_control(record))
         return self.take(record, self._readers.get(record.topic, self._other)[0](record))
 
@@ -122,15 +123,17 @@ class Local:
         """Step one interaction."""
         here = self._partition(partition)
         profile = self._profile(here, event.customer)
-        here.steps.reads(here.figures)
+        steps, at = here.steps, event.at
+        steps.reads(here.figures)
         self.counts["processed"] += 1
         for flag in event.flags:
             self.counts[f"coerced.{flag}"] += 1
-        before = profile.due
-        decisions = here.steps.advance(profile, event)
-        due, at = profile.due, event.at
-        if due and due != before:
-            heappush(here.timers, (due, event.customer))
+        before = profile.due if profile.timers else 0
+        decisions = steps.advance(profile, event)
+        if profile.timers:
+            due = profile.due
+            if due != before:
+                heappush(here.timers, (due, event.customer))
         self.latest = max(self.latest, at)
         clock = at - lateness - 1
         here.clock = max(here.clock, clock)

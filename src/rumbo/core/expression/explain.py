@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from rumbo.core.expression.compile import Resolver, compile_expression
 from rumbo.core.expression.node import Binary, Call, Choose, Literal, Node, Path, Unary, unparse, walk
 from rumbo.core.expression.value import Unknown
+
+_SHOWN: Final = frozenset({str, int, float, bool})
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -66,6 +68,16 @@ def _leaf(
     text, ask = unparse(leaf), compile_expression(leaf, resolver)
     names = [each for each in walk(leaf) if isinstance(each, Path | Call) and not _inner(each, leaf)]
     reads = [(unparse(each), compile_expression(each, resolver)) for each in names]
+
+    if len(reads) == 1:
+        name, read = reads[0]
+
+        def look_once(scope: Any) -> Any:
+            answer, value = ask(scope), read(scope)
+            shown = value if type(value) in _SHOWN else plain(value)
+            return make(text, answer if answer is True or answer is False else None, {name: shown})
+
+        return look_once
 
     def look(scope: Any) -> Any:
         answer = ask(scope)
