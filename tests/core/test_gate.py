@@ -17,6 +17,7 @@ from rumbo.core.instant import DAY, HOUR, MINUTE
 from rumbo.core.interaction import Interaction
 from rumbo.core.outputs import ActionRequested, ActionSuppressed, ExposureRecorded
 from rumbo.core.program import Program
+from rumbo.core.request import EXPOSURES
 from rumbo.core.zone import local
 from tests.core.test_consent import CONTACT, consent
 from tests.core.test_step import START, A, B, event, triggers
@@ -242,6 +243,17 @@ def test_a_hold_out_is_recorded_once_and_stays():
         held += out
         assert made == (["lift hold_out", "holdout t", "holdout t"] if out else ["lift treated", "t", "t"])
     assert 160 < held < 240
+
+
+def test_no_more_experiments_are_remembered_than_there_is_room_for():
+    """The oldest are forgotten, and counted."""
+    many = [rule(f"t{at}", ON_A, d.Limits(hold_out=d.HoldOut(f"e{at}", 0.5))) for at in range(EXPOSURES + 6)]
+    world = World(*many)
+    world.run(event("A", NOON))
+    ledger = world.profile.ledger
+    assert ledger is not None
+    assert list(ledger.exposures) == [f"e{at}" for at in range(6, EXPOSURES + 6)]
+    assert world.program.stats["exposures_full"] == 6
 
 
 def test_the_global_hold_out_is_for_marketing():

@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rumbo.core import definition as d
 from rumbo.core.decay import add, decayed
 from rumbo.core.definition import Band, EventTest, Group, Points, Score
 from rumbo.core.instant import DAY, MINUTE
-from rumbo.core.profile import ScoreState
+from rumbo.core.profile import SEEN_CAP, ScoreState
+from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine, crossing
+from tests.core.test_step import event, named
 
 H = 14 * DAY
 awards = st.lists(st.tuples(st.floats(0.1, 100), st.integers(0, 200 * DAY)), min_size=1, max_size=30)
@@ -88,3 +91,17 @@ def test_a_cap_holds_the_crossing_back():
     assert made.falls_at(state, 0) / H == pytest.approx(
         3.152, abs=1e-3
     )  # 400 halves to 45 after log2(400/45) half-lives
+
+
+def test_what_was_awarded_is_remembered_up_to_a_bound_and_what_is_forgotten_is_counted():
+    """`once_per` remembers the last 64 values of a rule; a value that has gone gives points again."""
+    rule = d.Points("r", named("A"), 1.0, once_per="event.properties.asset")
+    program = Program("test", [d.Journey("j", "1.0", (d.Score("s", (rule,)),))])
+    profile = program.load("c", None)
+    for at in range(SEEN_CAP + 10):
+        for again in range(2):
+            program.advance(profile, event("A", at, f"{at}.{again}", asset=at))
+    state = profile.journeys["j"].scores["s"]
+    assert program.machine("j").scores["s"].value(state, profile.clock) == SEEN_CAP + 10
+    assert state.seen["r"] == [str(at) for at in range(10, SEEN_CAP + 10)]
+    assert program.stats["once_per_forgotten"] == 10

@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rumbo.core import definition as d
 from rumbo.core.instant import DAY, HOUR, MINUTE, SECOND, isoformat, parse_instant
+from rumbo.core.interaction import Interaction
 from rumbo.core.profile import Profile
 from rumbo.core.zone import day_of, find_zone, instant_of, local, next_time, quiet_until, second_of_day, zone_of
+from tests.core.test_step import MESSAGE, A, event, run
 
 MADRID, NEW_YORK, UTC = ZoneInfo("Europe/Madrid"), ZoneInfo("America/New_York"), ZoneInfo("UTC")
 LORD_HOWE, APIA, GAZA = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Pacific/Apia"), ZoneInfo("Asia/Gaza")
@@ -103,3 +107,23 @@ def test_the_trait_names_the_zone_and_else_the_topology():
     assert of(zone="Mars/Base", timezone="America/New_York") == NEW_YORK
     assert of(zone=5) is UTC
     assert datetime(2026, 1, 1, tzinfo=of(zone="Europe/Madrid")).utcoffset() is not None
+
+
+def test_where_a_customer_names_no_zone_it_is_the_accounts():
+    """What *Grouped* says is of the account: it never takes the place of the customer's own zone, in whatever order they come."""
+
+    def identified(name: str, at: int, **traits: str) -> Interaction:
+        made = event(name, at)
+        made.traits_raw = msgspec.json.encode(traits)
+        return made
+
+    quiet = d.Limits(d.QuietHours(20 * 3600, 9 * 3600, do="drop"))
+    journey = d.Journey("j", "1.0", triggers=(d.Trigger("t", d.OnEvent(A), MESSAGE, limits=quiet),))
+    group, own = (
+        identified("Grouped", 2, timezone="America/New_York"),
+        identified("Identified", 1, zone="Europe/Madrid"),
+    )
+    noon = event("A", 12 * HOUR)  # UTC: the middle of the day in Madrid, seven in the morning in New York
+    assert run(journey, noon) == [(12 * HOUR, "t")]
+    assert run(journey, group, noon) == [(12 * HOUR, "quiet_hours t")]
+    assert run(journey, own, group, noon) == run(journey, group, own, noon) == [(12 * HOUR, "t")]

@@ -10,7 +10,7 @@ from rumbo.core.decay import Fading, add
 from rumbo.core.definition import Idling, Points
 from rumbo.core.instant import Duration
 from rumbo.core.profile import SEEN_CAP, ScoreState
-from rumbo.core.scope import Read, Scope
+from rumbo.core.scope import Read, Scope, Turn
 
 
 class Award(NamedTuple):
@@ -134,7 +134,7 @@ def _allowed(state: ScoreState, award: Award, scope: Scope) -> bool:
     if rule.once and rule.key in state.rules:
         return False
     if award.key is not None:
-        return _first_for(state, rule.key, award.key(scope))
+        return _first_for(state, rule.key, award.key(scope), scope)
     if rule.at_most is not None:
         times = state.seen.setdefault(rule.key, [])
         after = event.at - rule.at_most.within
@@ -145,12 +145,15 @@ def _allowed(state: ScoreState, award: Award, scope: Scope) -> bool:
     return True
 
 
-def _first_for(state: ScoreState, key: str, value: object) -> bool:
+def _first_for(state: ScoreState, key: str, value: object, scope: Scope) -> bool:
     """Whether this value is new to the rule. An unknown value is a value of its own: it counts once."""
     text = str(value)[:128]
     seen = state.seen.setdefault(key, [])
     if text in seen:
         return False
     seen.append(text)
-    del seen[:-SEEN_CAP]
+    if len(seen) > SEEN_CAP:
+        del seen[0]
+        if isinstance(scope, Turn):
+            scope.counts["once_per_forgotten"] += 1
     return True

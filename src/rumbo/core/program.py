@@ -31,10 +31,13 @@ from rumbo.core.score import ScoreMachine
 from rumbo.core.signal import KEYS
 from rumbo.core.trait import keepable
 from rumbo.core.vocabulary import Words
+from rumbo.core.zone import ACCOUNT_TRAITS
 
 ID_BYTES: Final = 8
 RING_ENTRY: Final = 10
 """8 bytes of the id's hash, 2 of the body's."""
+_GROUPED: Final = "grouped"
+"""The name of an interaction that says what account a customer belongs to, folded."""
 _BLANK: Final = blake2b(digest_size=ID_BYTES)
 
 
@@ -332,15 +335,17 @@ class Program:
         if event is None or len(event.traits_raw) <= len(b"{}"):
             return
         said, known, met = event.traits, turn.profile.traits, self._words.met
+        of_account = ACCOUNT_TRAITS if event.key == _GROUPED else {}
         for name in self._words.traits:
             if name in said:
                 met.said(event, name, said[name])
                 if not keepable(said[name]):
                     self.stats["trait_too_large"] += 1
                     continue
-                old = known.get(name)
+                kept = of_account.get(name, name)
+                old = known.get(kept)
                 if old is None or (not event.anonymous, event.at) >= (not old[2], old[1]):
-                    known[name] = [said[name], event.at, event.anonymous]
+                    known[kept] = [said[name], event.at, event.anonymous]
 
 
 class _Plan(NamedTuple):

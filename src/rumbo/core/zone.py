@@ -1,7 +1,7 @@
 """Local time: a customer's zone, the times of day there, and the instants that they stand for. It never reads a clock.
 
 Clocks are put forward and back. A local time that does not exist means the next valid instant, one that comes twice means
-the first. The zone is the customer's trait `zone` or `timezone` where it names one, else the topology's.
+the first. The zone is the customer's trait `zone` or `timezone` where it names one, else the account's, else the topology's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from rumbo.core.scope import Scope
 
 TRAITS: Final = ("zone", "timezone")
 """The traits that may name a customer's zone, the first one first."""
+ACCOUNT_TRAITS: Final = {name: f"account.{name}" for name in TRAITS}
+"""As what those of a customer's account are kept: what a *Grouped* interaction says is of the account, not of the customer."""
 ZoneOf = Callable[[Scope], ZoneInfo]
 """Reads the customer's zone."""
 _STEP: Final = timedelta(days=1)
@@ -33,8 +35,8 @@ def find_zone(name: str) -> ZoneInfo | None:
 
 
 def zone_of(profile: Profile, default: ZoneInfo) -> ZoneInfo:
-    """The customer's zone; `default` where no trait names one that exists."""
-    for trait in TRAITS:
+    """The customer's zone, else the account's; `default` where no trait names one that exists."""
+    for trait in (*TRAITS, *ACCOUNT_TRAITS.values()):
         known = profile.traits.get(trait)
         if known is not None and isinstance(known[0], str) and (zone := find_zone(known[0])) is not None:
             return zone
