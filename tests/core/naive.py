@@ -180,6 +180,7 @@ class Naive:
         self.now = max(self.now, event.at)
         begins = not self.events
         self.traits |= event.traits
+        called: list[d.On] = []
         if begins:  # everyone begins in the first stage, before anything is known of them
             self.entered = event.at
             self.entries.append((self.here, event.at))
@@ -188,8 +189,8 @@ class Naive:
                     known, self.traits = self.traits, {}
                     self.bands[score.name] = _risen(score, -1, self.total(score, self.now))
                     self.traits = known
-                    self._band(score)
-            self._fire([d.OnStage(self.ranks[0], "entered")] if self.ranks else [])
+                    called += self._band(score)
+            self._fire([*called, *([d.OnStage(self.ranks[0], "entered")] if self.ranks else [])])
         self.events.append(event)
         called = [on for score in self.journey.scores for on in self._scored(score, event)]
         self._segments(self.journey.segments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -438,3 +440,30 @@ def test_traits_are_kept_only_where_a_rule_reads_them_and_only_small_ones():
     assert identify(3, plan="x" * 10_000) == {"plan": "pro"}
     assert program.stats["trait_too_large"] == 1
     assert [each.data.trigger for each in program.advance(profile, event("A", 5))] == ["t"]
+
+
+def test_rules_that_cannot_fire_cost_nothing():
+    """The calls that an interaction makes are those of the rules that listen to it, of a thousand as of ten."""
+
+    def calls(rules: int) -> int:
+        made = tuple(
+            d.Trigger(f"t{at}", d.OnEvent(named("A" if at < 10 else f"X{at}", "event.properties.n > 5")), MESSAGE)
+            for at in range(rules)
+        )
+        program = Program("test", [triggers(*made)])
+        profile, counted = program.load("c", None), 0
+        program.advance(profile, event("A", n=1))
+
+        def count(_frame: object, what: str, _arg: object) -> None:
+            nonlocal counted
+            counted += what == "call"
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            program.advance(profile, event("A", 1, n=1))
+        finally:
+            sys.setprofile(before)
+        return counted
+
+    assert calls(1_000) == calls(10)
