@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 from hypothesis import example, given
@@ -33,6 +34,7 @@ from rumbo.topology import load
 
 HOUR = 3_600_000_000
 BEGIN = 1_767_225_600_000_000
+TOPOLOGIES = Path(__file__).parents[2] / "topologies"
 FAST = "/dev/shm"  # noqa: S108  a disk that needs no fsync, where the machine has such
 TOPOLOGY = """\
 topology: cuts
@@ -40,6 +42,7 @@ sources: [{{topic: cuts-input, key: customer, lateness: {lateness}}}]
 journeys: [journey.yaml]
 start: earliest
 clock: {clock}
+late: {late}
 """
 JOURNEY = """\
 journey: shop
@@ -60,6 +63,26 @@ triggers:
 """
 
 
+SHOP = ("Viewed", "Viewed", "Bought", "clock", "cohort", "stage")
+OUTREACH = (
+    "Account Created", "Report Exported", "Product Added", "Cart Viewed", "Order Completed", "Trial Started", "Consent Changed", "Unsubscribed",
+    "Report Opened", "clock",
+)  # fmt: skip
+KINDS = {"shop": SHOP, "outreach": OUTREACH}
+
+
+class World(NamedTuple):
+    """A topology with what its worker's partitions share."""
+
+    journey: str = "shop"
+    lateness: str = "0s"
+    late: str = "process"
+    clock: str = "log"
+
+    def __str__(self) -> str:
+        return " ".join(self)
+
+
 class Broken(Exception):
     """The process is gone."""
 
@@ -75,7 +98,9 @@ class Transactions:
     async def commit(self, groups):
         """One transaction."""
         rows = [(topic, value) for topic, _, rows in groups for _, value, _ in rows]
-        decisions = [(topic, json.loads(value)) for topic, value in rows if topic in topology().outputs.decisions]
+        decisions = [
+            (topic, json.loads(value)) for topic, value in rows if topic in topology(World()).outputs.decisions
+        ]
         self.written += decisions
         if next(self.breaks, False):
             raise Broken
@@ -85,25 +110,34 @@ class Transactions:
 
 
 @cache
-def topology(lateness="0s", clock="log"):
-    """The same journey, on sources that are late by so much."""
+def topology(world):
+    """The small shop, or the outreach of the examples with its contact rules, flows, holds and caps."""
     with TemporaryDirectory() as made:
         folder = Path(made)
-        (folder / "topology.yaml").write_text(TOPOLOGY.format(lateness=lateness, clock=clock))
-        (folder / "journey.yaml").write_text(JOURNEY)
+        head = TOPOLOGY.format(lateness=world.lateness, clock=world.clock, late=world.late)
+        journey = JOURNEY
+        if world.journey == "outreach":
+            whole = (TOPOLOGIES / "outreach" / "topology.yaml").read_text()
+            head += "zone: Europe/Madrid\n" + whole[whole.index("contact:") :]
+            journey = (TOPOLOGIES / "outreach" / "journey.yaml").read_text()
+        (folder / "topology.yaml").write_text(head)
+        (folder / "journey.yaml").write_text(journey)
         return load(folder)
 
 
 @cache
-def stage(lateness, clock="log"):
+def stage(world):
     """What the partitions share."""
-    [(made, _)] = stages(topology(lateness, clock), Counts(1, 0), Metrics(), Failpoints())
+    [(made, _)] = stages(topology(world), Counts(1, 0), Metrics(), Failpoints())
     return made
 
 
 def interaction(offset, customer, name, at):
     """A record of the source."""
-    said = {"type": "track", "event": name, "messageId": f"m{offset}", "userId": customer, "timestamp": isoformat(at)}
+    said = {
+        "type": "track", "event": name, "messageId": f"m{offset}", "userId": customer, "timestamp": isoformat(at),
+        "properties": {"cart_id": f"k{offset % 2}", "status": "granted", "purpose": ("education", "offers", "help")[offset % 3]},
+    }  # fmt: skip
     return Record("cuts-input", 0, offset, at // 1000, customer.encode(), json.dumps(said).encode())
 
 
@@ -115,24 +149,21 @@ def control(offset, kind, at):
         "cohort": {"type": "cohort", "journey": "shop", "dwell": {"buyer": f"{1 + minutes % 4 * 10}h"}},
         "stage": {"type": "stage", "customer": "a", "journey": "shop", "stage": ("visitor", "buyer")[minutes % 2], "at": isoformat(at), "id": f"s{offset}"},
     }[kind]  # fmt: skip
-    return Record(topology().outputs.control, 0, offset, at // 1000, None, json.dumps(said).encode())
+    return Record(topology(World()).outputs.control, 0, offset, at // 1000, None, json.dumps(said).encode())
 
 
-one = st.tuples(
-    st.sampled_from(["Viewed", "Viewed", "Bought", "clock", "cohort", "stage"]),
-    st.sampled_from("abc"),
-    st.integers(-30, 12),
-    st.integers(0, 3),
-)
-"""What, of whom, how many hours from where the events stand (mostly back), and minutes (of a cohort: how long it dwells, in tens of hours)."""
-SAID_TWICE = [("cohort", "a", 0, 0), ("clock", "a", 12, 0), ("stage", "a", -11, 1), ("stage", "a", -10, 0)]
-FIGURE_AFTER_CLOCK = [("cohort", "a", 0, 0), ("Bought", "a", 0, 0), ("clock", "a", 6, 0), ("cohort", "a", 6, 3)]
+one = st.tuples(st.integers(0, 29), st.sampled_from("abc"), st.integers(-30, 12), st.integers(0, 3))
+"""Which kind, of whom, how many hours from where the events stand (mostly back), and minutes (of a cohort: how long it dwells, in tens of hours)."""
+CLOCK, COHORT, STAGE = 3, 4, 5
+SAID_TWICE = [(COHORT, "a", 0, 0), (CLOCK, "a", 12, 0), (STAGE, "a", -11, 1), (STAGE, "a", -10, 0)]
+FIGURE_AFTER_CLOCK = [(COHORT, "a", 0, 0), (2, "a", 0, 0), (CLOCK, "a", 6, 0), (COHORT, "a", 6, 3)]
 
 
-def records(chosen):
+def records(kinds, chosen):
     """Records in the order in which they are taken, each topic with offsets of its own; a clock record ends them."""
     found, at, offsets = [], BEGIN, {}
-    for what, customer, hours, minutes in chosen:
+    for which, customer, hours, minutes in chosen:
+        what = kinds[which % len(kinds)]
         said = at + hours * HOUR + minutes * HOUR // 60
         at = max(at, said)
         topic = "control" if what in {"clock", "cohort", "stage"} else "source"
@@ -191,7 +222,17 @@ def folded(local, shared, record):
         yield out.topic, json.loads(out.value)
 
 
-@pytest.mark.parametrize("lateness", ["0s", "5h"])
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(),
+        World(lateness="5h"),
+        World(late="refold"),
+        World("outreach"),
+        World("outreach", lateness="5h", late="refold"),
+    ],
+    ids=str,
+)
 @example(chosen=SAID_TWICE, ends=[], breaks=[])
 @example(chosen=FIGURE_AFTER_CLOCK, ends=[], breaks=[])
 @example(chosen=FIGURE_AFTER_CLOCK, ends=[True] * 9, breaks=[False, False, False, True])
@@ -200,12 +241,12 @@ def folded(local, shared, record):
     ends=st.lists(st.booleans(), max_size=60),
     breaks=st.lists(st.booleans(), max_size=20),
 )
-def test_decisions_do_not_depend_on_where_batches_end_or_break(lateness, chosen, ends, breaks):
+def test_decisions_do_not_depend_on_where_batches_end_or_break(world, chosen, ends, breaks):
     """Each customer's decisions, in order, are those of the core record by record; and no attempt that was aborted wrote any other."""
-    taken = records(chosen)
-    local = Local(topology(lateness))
-    expected = in_order(each for record in taken for each in folded(local, stage(lateness), record))
-    transactions, state = asyncio.run(carried(stage(lateness), taken, ends, breaks))
+    taken = records(KINDS[world.journey], chosen)
+    local = Local(topology(world))
+    expected = in_order(each for record in taken for each in folded(local, stage(world), record))
+    transactions, state = asyncio.run(carried(stage(world), taken, ends, breaks))
     assert in_order(transactions.committed) == expected
     assert {each["id"] for _, each in transactions.written} == {each for ids in expected.values() for each in ids}
     assert state == {name: profiles.load(stored(each)[DUE_BYTES:]) for name, each in local.profiles.items()}
@@ -213,7 +254,7 @@ def test_decisions_do_not_depend_on_where_batches_end_or_break(lateness, chosen,
 
 def test_what_the_wall_makes_due_is_not_fired_by_a_clock_that_a_crash_takes_back(monkeypatch, tmp_path):
     """The wall moves the clock of a quiet partition: that is committed before anything fires by it, so a record that comes after a crash is late."""
-    shared, wall = stage("0s", "live"), SimpleNamespace(at=BEGIN / 1_000_000)
+    shared, wall = stage(World(clock="live")), SimpleNamespace(at=BEGIN / 1_000_000)
     monkeypatch.setattr(engine, "time", lambda: wall.at)
     transactions = Transactions([False, False, True])  # the batch, the clock, and what fires by it
 
