@@ -176,6 +176,21 @@ def test_a_customer_in_a_flow_is_shown_with_the_channel_that_they_prefer(tmp_pat
     worker.close()
 
 
+def test_what_a_late_event_has_withdrawn_is_struck_out(tmp_path, browser):
+    """With the reason and the instant of what has withdrawn it, also where it comes while one looks on."""
+    worker = Worker(tmp_path, "topologies/outreach", lambda topology: msgspec.structs.replace(topology, journal=9))
+    with Served(worker) as served:
+        served.do(worker.hear(("u-1", "Product Added", 0.5, {"cart_id": "c1"})))
+        served.do(worker.until(0.6))
+        browser.go(f"{served.url}/#/customer/u-1")
+        browser.says("cart.reminder")
+        assert not browser.all(".timeline s.what")
+        served.do(worker.hear(("u-1", "Order Completed", 0.52)))
+        browser.until(lambda: browser.all(".timeline s.what"))
+        browser.says("withdrawn: late event of 2026-01-01 12:28", "action.suppressed of 2026-01-01 13:00")
+    worker.close()
+
+
 def test_what_is_stored_of_a_journey_and_has_no_place_is_shown(tmp_path, browser):
     """A partial match of a sequence, as it is: nothing known of a customer is kept from who looks them up."""
     journey = tmp_path / "journey.yaml"

@@ -15,6 +15,8 @@ from rumbo.core import tally as counts
 from rumbo.core.tally import Tally, dwell_bin, funnel, median
 from rumbo.engine.notes import TALLY_KEY
 from rumbo.local import Local, profile_view
+from rumbo.serve.retracted import retracted
+from rumbo.serve.state import Entry
 from tests.serve.worker import START, Worker, run
 
 BASKET = {"total": 30.0}
@@ -401,3 +403,46 @@ def test_no_request_waits_for_a_whole_batch(worker):
 
     said, after = run(asyncio.wait_for(look(), 60))
     assert (said["events"], after["events"]) == (1, 6_001)
+
+
+# Late events ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_late_event_has_withdrawn_is_shown_as_such(tmp_path):
+    """In the timeline and among the decisions: by which retraction, why, of when. What holds is not marked."""
+    worker = Worker(tmp_path, "topologies/outreach", edit=journalled(10))
+
+    async def look():
+        await worker.hear(("u-1", "Product Added", 0.5, {"cart_id": "c1"}))
+        await worker.until(0.6)
+        await worker.hear(("u-1", "Order Completed", 0.52))
+        async with worker.served() as session:
+            return (
+                await asked(session, "/v1/customers/u-1/timeline"),
+                await asked(session, "/v1/customers/u-1/decisions"),
+            )
+
+    timeline, decisions = run(look())
+    worker.close()
+    made = {each["id"]: each for each in decisions["decisions"]}
+    (action,) = [each["id"] for each in made.values() if each["type"] == "io.rumbo.action.suppressed.v1"]
+    (withdrawal,) = [each["id"] for each in made.values() if each["type"] == "io.rumbo.decision.retracted.v1"]
+    expected = {action: {"by": withdrawal, "at": "2026-01-01T12:28:48Z", "reason": "late_event"}}
+    assert timeline["retracted"] == decisions["retracted"] == expected
+    assert len(made) == 4  # the flow began, would have asked, was left, and what it would have asked for is withdrawn
+
+
+@pytest.mark.parametrize(("chain", "shown"), [(1, {"a": "r1"}), (2, {"r1": "r2"}), (3, {"a": "r3", "r1": "r2"})])
+def test_a_retraction_that_is_withdrawn_withdraws_nothing(chain, shown):
+    """A chain: the last word counts."""
+
+    def said(number, what):
+        made = {
+            "id": f"r{number}", "type": "io.rumbo.decision.retracted.v1", "time": "2026-01-01T00:00:00Z",
+            "data": {"retracts": what, "reason": "late_event"},
+        }  # fmt: skip
+        return msgspec.json.encode(made)
+
+    links = [said(1, "a"), said(2, "r1"), said(3, "a")][:chain]
+    entries = [Entry(0, 0, decisions=[b'{"type":"other"}', each]) for each in links]
+    assert {gone: each.by for gone, each in retracted(entries[::-1]).items()} == shown

@@ -36,6 +36,7 @@ from rumbo.serve.model import (
 )
 from rumbo.serve.openapi import ID_LENGTH
 from rumbo.serve.peers import HOPS, Answer, Peers
+from rumbo.serve.retracted import retracted
 from rumbo.serve.state import Entry, State, WorkerStatus
 from rumbo.serve.stream import Stream
 from rumbo.serve.whynot import Asking, Question
@@ -149,11 +150,14 @@ class Api:
         return profile_view(found.profile, self._state.program, found.clock)
 
     def _timeline(self, customer: str) -> Any:
-        return Timeline(customer, self._state.topology.journal, [_shown(each) for each in self._entries(customer)])
+        entries = self._entries(customer)
+        kept = self._state.topology.journal
+        return Timeline(customer, kept, [_shown(each) for each in entries], retracted(entries))
 
     def _decisions(self, customer: str) -> Any:
-        told = [msgspec.Raw(each) for entry in self._entries(customer) for each in reversed(entry.decisions)]
-        return Decisions(customer, self._state.topology.journal, told)
+        entries = self._entries(customer)
+        told = [msgspec.Raw(each) for entry in entries for each in reversed(entry.decisions)]
+        return Decisions(customer, self._state.topology.journal, told, retracted(entries))
 
     def _entries(self, customer: str) -> list[Entry]:
         found = self._state.journal(customer)

@@ -25,12 +25,22 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Decisions of this entry that were not kept."""
 
 
+class Retracted(msgspec.Struct, frozen=True):
+    """A decision that does not hold any more: `by` is the id of the retraction, `at` the instant of what has withdrawn it."""
+
+    by: str
+    at: str
+    reason: Literal["late_event", "quarantine", "reinstated"]
+
+
 class Timeline(msgspec.Struct, frozen=True):
     """What happened to one customer, the last first. `kept`: how many entries of each kind the topology keeps (0: none)."""
 
     customer: str
     kept: int
     entries: list[TimelineEntry]
+    retracted: dict[str, Retracted] = {}
+    """The decisions that are withdrawn, by their ids, as far as their retractions are kept."""
 
 
 class Decisions(msgspec.Struct, frozen=True):
@@ -39,6 +49,8 @@ class Decisions(msgspec.Struct, frozen=True):
     customer: str
     kept: int
     decisions: list[msgspec.Raw]
+    retracted: dict[str, Retracted] = {}
+    """As in a timeline."""
 
 
 class StageDrawing(msgspec.Struct, frozen=True):

@@ -161,24 +161,26 @@ function timeline() {
   const root = el("section.card", { "aria-labelledby": "timeline-title" }, el("h2", { id: "timeline-title" }, "Timeline"), note, list);
   const tell = (told) => {
     say(note, told.kept === 0 ? "This topology keeps no timeline: `journal: 50` in topology.yaml keeps the last fifty interactions." : told.entries.length ? `The last first; the last ${count(told.kept)} of each kind are kept.` : "Nothing happened yet since the timeline is kept.");
-    keyed(list, told.entries, (each) => `${each.at} ${each.id ?? ""} ${each.decisions[0]?.id ?? ""}`, happened);
+    const gone = told.retracted ?? {};
+    const marks = (each) => each.decisions.filter((made) => gone[made.id]).length;
+    keyed(list, told.entries, (each) => `${each.at} ${each.id ?? ""} ${each.decisions[0]?.id ?? ""} ${marks(each)}`, (each) => happened(each, gone));
   };
   return { root, tell };
 }
 
-function happened(entry) {
+function happened(entry, gone) {
   const where = entry.topic === null ? "a timer came due" : `${entry.topic} ${entry.partition}:${entry.offset}`;
   return el(entry.name === null ? "li.time" : "li", {},
     el("time", { datetime: entry.at }, instant(entry.at, true)),
     el("strong", {}, entry.name ?? "Time passed", " ", el("small", { title: entry.id ?? null }, where)),
-    entry.decisions.length > 0 && el("ul", {}, entry.decisions.map(decision)),
+    entry.decisions.length > 0 && el("ul", {}, entry.decisions.map((made) => decision(made, gone[made.id]))),
     entry.more > 0 && el("p.note", {}, `and ${count(entry.more)} more decisions that were not kept`));
 }
 
-function decision(event) {
+function decision(event, gone) {
   const [kind, what, more] = decided(event);
   const why = event.data?.because ?? {};
-  return el(`li.${kind}`, {}, el("details", {}, el("summary", {}, el("span.what", {}, what), " ", el("span.more", {}, more)), reason(why, event)));
+  return el(`li.${kind}`, {}, el("details", {}, el("summary", {}, el(gone ? "s.what" : "span.what", {}, what), " ", el("span.more", {}, gone ? `withdrawn: ${label(gone.reason)} of ${instant(gone.at)}` : more)), reason(why, event)));
 }
 
 /** The whole why: rule, events, each condition with what was seen, each gate. */
