@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -51,6 +54,42 @@ def test_the_engine_decides_what_simulate_decides(world, bootstrap, tmp_path):
     assert len(written) == len(set(written))
     assert set(written) == expected
     assert len(expected) > 30_000
+
+
+def test_late_events_are_put_in_their_place_as_simulate_does(world, bootstrap, tmp_path):
+    """Days late, and the worker is killed in between: every decision and every withdrawal once, and the pasts come back from the changelog."""
+    bench = world("grocery", edit=lambda text: text + "\nlate: {policy: refold, events: 40, within: 60d}\n")
+    events = [each for each in history() if each.household.endswith("38")]
+    chance = random.Random(3)
+    arrived = sorted(
+        enumerate(events), key=lambda each: each[0] + (chance.randrange(400) if chance.random() < 0.1 else 0)
+    )
+    records = [(partition_of(each.household.encode()), each.household.encode(), each.value) for _, each in arrived]
+    locals_ = [Local(bench.topology) for _ in range(PARTITIONS)]
+    end = "2018-01-02T00:00:00Z"
+    expected = Counter()
+    for number, (place, key, value) in enumerate(records):
+        expected.update(each.id for each in locals_[place].send(Record(bench.source, place, number, -1, key, value)))
+    for local in locals_:
+        expected.update(each.id for each in local.until(parse_instant(end)))
+    worker = bench.worker()
+    bench.produce(records[: len(records) // 2])
+    worker.until(lambda: worker.owns() and (worker.metric("rumbo_events_processed_total") or 0) > len(records) // 4, 60)
+    worker.kill()
+    shutil.rmtree(worker.state)
+    worker = bench.worker()
+    bench.produce(records[len(records) // 2 :])
+    bench.clock(end)
+    stop = parse_instant(end) / 1_000_000
+    worker.until(
+        lambda: worker.owns() and (worker.metric("rumbo_partition_clock_seconds") or 0) >= PARTITIONS * stop, 120
+    )
+    assert (worker.metric("rumbo_events_late_total") or 0) > 0
+    assert worker.end() == 0
+    written = bench.decisions()
+    assert Counter(each["id"] for each in written) == expected
+    assert max(expected.values()) == 1
+    assert sum(1 for each in written if each["type"] == "io.rumbo.decision.retracted.v1") > 20
 
 
 def test_poison_lands_in_the_dead_letters_and_its_neighbours_are_processed(world, bootstrap, tmp_path):

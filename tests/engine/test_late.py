@@ -73,7 +73,7 @@ def reopen(worker):
         each.producer = worker.producer
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(late_lives, st.integers(0, 2**32), st.sampled_from([(500, 90), (4, 90), (500, 20)]))
 def test_the_engine_puts_late_events_where_the_core_does(tmp_path_factory, events, seed, reach):
     """Outputs, profiles and funnel are those of one pass in memory, in the same order of arrival; the changelog alone gives the same rows."""

@@ -89,7 +89,7 @@ def same_in_the_end(topology, arrived, ordered, until):
 
 
 @pytest.mark.parametrize("name", TOPOLOGIES)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_any_order_of_arrival_ends_alike_in_every_shipped_topology(name, seed, length):
     """Flows, sequences, caps, quiet hours, consent, messages, fits: all that there is, put in its place."""

@@ -30,7 +30,7 @@ def check(world: World) -> None:
     want: dict[bytes, Any] = {}
     rejected = 0
     for number in range(PARTITIONS):
-        local = Local(TOPOLOGY)
+        local = Local(world.topology)
         for row in world.cluster.logs[SOURCE, number].read(0, 10_000, committed=True)[0]:
             record = Record(SOURCE, number, row.offset, row.timestamp, row.key, row.value)
             expected.update(decision.id for decision in local.send(record))
@@ -65,7 +65,23 @@ def check(world: World) -> None:
         for name, value in worker.store.profiles()
     }
     assert disk == want, "the disk's state"
+    assert pasts_on_disk(world) == pasts_in_changelog(world), "the pasts on disk"
     assert all(log.stable == log.end for log in world.cluster.logs.values()), "a transaction hangs"
     assert not world.counts["read twice"], "records were stepped twice, and only the memory of ids hid it"
     assert not world.counts["told early"], "the group was told more than is committed"
     world.counts["decisions"] = len(expected)
+
+
+def pasts_on_disk(world: World) -> dict[bytes, bytes]:
+    """Every row that late events are put in their place by."""
+    workers = [worker for process in world.processes for worker in process.carrier.workers.values()]
+    return {key: value for worker in workers for key, value in worker.store.under(b"r")}
+
+
+def pasts_in_changelog(world: World) -> dict[bytes, bytes]:
+    """The same, as the changelog alone gives them: a past for each profile, where they are kept."""
+    last = {row.key: row.value for row in world.committed(STAGE.changelog)}
+    heads = {key[1:].split(b"\0")[0] for key, value in last.items() if key[:1] == b"r" and value is not None}
+    profiles_kept = {key[1:] for key in last if key[:1] == b"p"}
+    assert heads == (profiles_kept if world.topology.late.policy == "refold" else set()), "pasts"
+    return {key: value for key, value in last.items() if key[:1] == b"r" and value is not None}

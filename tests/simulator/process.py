@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from aiokafka.structs import TopicPartition
+from msgspec.structs import replace
 
 from rumbo.config import settings
+from rumbo.core.definition import Late
+from rumbo.core.instant import DAY
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.feed import Place
@@ -33,7 +36,10 @@ PARTITIONS = 2
 FAULTS = {"crash": 0.004, "error": 0.006, "slow": 0.05}
 TOPOLOGY = load(Path(__file__).parent / "topology")
 SOURCE = TOPOLOGY.sources[0].topic
+REFOLDING = replace(TOPOLOGY, late=Late("refold", events=6, within=4 * DAY))
+"""The same, and late events are put in their place; the reach is short, so that bases move and some come from beyond it."""
 [(STAGE, _)] = stages(TOPOLOGY, Counts(PARTITIONS, 0), Metrics(), Failpoints())
+[(REFOLDING_STAGE, _)] = stages(REFOLDING, Counts(PARTITIONS, 0), Metrics(), Failpoints())
 
 
 class Died(BaseException):
@@ -99,7 +105,7 @@ class Process:
             max_batch=40,
             cache_mib=8,
         )
-        self.carrier = Carrier(STAGE._replace(failpoints=Points(self)), given, self, self.failed, WatchedWorker)
+        self.carrier = Carrier(world.stage._replace(failpoints=Points(self)), given, self, self.failed, WatchedWorker)
         self.carrier._connection = {"process": self}
         opened = self.carrier._open
 

@@ -6,9 +6,10 @@ from collections import Counter
 
 import pytest
 
+from rumbo.engine.pasts import Pasts
 from tests.simulator.mutants import TABLE, caught_by, name_of
 from tests.simulator.planted import PLANTED
-from tests.simulator.world import play
+from tests.simulator.world import REFOLDS, play
 
 FEWEST, MOST = 15, 60
 POINTS = {
@@ -37,6 +38,37 @@ def test_nothing_is_lost_and_nothing_twice_whatever_goes_wrong():
 def test_a_seed_replays():
     """The same schedule, to the last await."""
     assert play(7).hits == play(7).hits
+
+
+def test_late_events_are_put_in_their_place_whatever_goes_wrong():
+    """What is withdrawn is written once as well, and the pasts are as durable as the profiles."""
+    withdrawn = 0
+    for seed in range(REFOLDS - 1, 10 * REFOLDS, REFOLDS):
+        world = play(seed)
+        withdrawn += len(world.committed(world.topology.outputs.corrections))
+    assert withdrawn > 10
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        ("rows", lambda rows: lambda self: rows(self)[:-1]),
+        ("rows", lambda rows: lambda self: [each for each in rows(self) if not each[0].endswith(b"\0b")]),
+        ("_inputs", lambda inputs: lambda self, customer: inputs(self, customer)[1:]),
+    ],
+    ids=("a row is not written", "the base is not written", "an input is not found"),
+)
+def test_a_fault_in_a_past_is_caught(planted, monkeypatch):
+    """The harness must be able to fail."""
+    name, fault = planted
+    monkeypatch.setattr(Pasts, name, fault(getattr(Pasts, name)))
+    with pytest.raises(AssertionError):
+        _play_some()
+
+
+def _play_some():
+    for seed in range(REFOLDS - 1, 8 * REFOLDS, REFOLDS):
+        play(seed)
 
 
 @pytest.mark.parametrize("planted", [PLANTED[0], PLANTED[2], PLANTED[-1]], ids=lambda planted: planted.__name__)
