@@ -166,6 +166,32 @@ def test_12_a_million_partial_matches_stay_in_bounds_and_are_counted(tmp_path):
     assert local.profiles["u"].journeys["j"].matches == {}
 
 
+def test_14_a_burst_of_a_scanner_gives_no_points_and_no_mql():
+    """Six links in three seconds, with the delivery and a day after it: nothing stands of it. Two clicks of a person are an MQL."""
+    topology = load("topologies/signals")
+
+    def net(*links: tuple[int, str]) -> list[str]:
+        """What stands of clicks at these instants, a day after the delivery."""
+        records = [track("Email Delivered", properties={"email_id": "m"})]
+        records += [
+            track("Email Link Clicked", at, number=number + 1, properties={"email_id": "m", "link_url": link})
+            for number, (at, link) in enumerate(links)
+        ]
+        made = list(simulate(topology, records, until=START + 3 * DAY))
+        gone = {each.data.retracts for each in made if each.kind == "decision.retracted"}
+        return [
+            each.kind for each in made if each.id not in gone and each.kind in {"score.changed", "action.requested"}
+        ]
+
+    half = 500_000
+    for begin in (1_000_000, DAY):
+        assert net(*((begin + at * half, f"/{at}") for at in range(6))) == []
+    assert net((DAY, "/0"), (DAY + HOUR // 60, "/1")).count("score.changed") == 0  # a minute's decay: 59.998
+    assert net((DAY, "/0"), (DAY + 10_000_000, "/1"), (DAY + HOUR, "/2")) == [
+        "action.requested", "action.requested", "score.changed", "action.requested", "action.requested",
+    ]  # fmt: skip
+
+
 BUSY = (
     "Page Viewed", "Page Viewed", "Asset Downloaded", "Page Viewed", "Demo Requested", "Trial Started", "Account Created",
     "Report Exported", "Page Viewed", "Report Exported", "Order Completed", "Signed Up", "Cart Viewed", "Report Exported",

@@ -30,6 +30,7 @@ EVENTS = [
     *(("u", name) for name in ("Subscription Cancelled", "Account Created") * 2),
     *(("u", "Subscription Cancelled"), ("v", "CRM Stage Set"), ("v", "Account Created"), ("v", "Subscription Renewed")),
     *(("w", "Page Viewed"),) * 3,
+    ("w", "Email Link Clicked"),
 ]
 
 
@@ -37,7 +38,7 @@ EVENTS = [
 def decisions():
     """Real decisions of every kind that the shipped topologies make."""
     made = []
-    for name in ("grocery", "saas", "outreach"):
+    for name in ("grocery", "saas", "outreach", "signals"):
         local = Local(load(f"topologies/{name}"))
         for number, value in enumerate(lines(25)):
             made += local.send(Record("t", 0, number, -1, None, value))
@@ -50,6 +51,7 @@ def decisions():
                 "messageId": str(hour),
                 "timestamp": f"2026-01-01T{hour:02}:00:00Z",
                 "properties": {"stage": "decision"},
+                "context": {"userAgent": "Barracuda"},
             }
             made += local.send(Record("t", 0, 10**6 + hour, -1, None, json.dumps(call).encode()))
         made += local.until(local.latest + 40 * 86_400 * 10**6)
@@ -62,8 +64,8 @@ def withdrawn(decision):
     """What withdraws a decision, on the timer that made it."""
     scope = Scope()
     scope.sees(Profile(decision.customer, clock=decision.at), None, decision.at)
-    journey = next(each for each in load("topologies/outreach").journeys if each.id == decision.journey)
-    return retraction(Identity("outreach", journey), scope, standing(decision), "late_event", rule="late event")
+    journey = next(each for each in load("topologies/signals").journeys if each.id == decision.journey)
+    return retraction(Identity("signals", journey), scope, standing(decision), "late_event", rule="late event")
 
 
 def test_schemas_in_the_repository_are_those_of_the_types():

@@ -11,6 +11,7 @@ version: "1.0"
 segments:
   looked: {dwell: 60s, page: ["/pricing*", /plans], in: session}
 """
+BARE = 'journey: j\nversion: "1.0"\n'
 SESSIONS = """sessions: {event: [Page Viewed, Click], gap: 20m, page: event.context.page.path}
 """
 
@@ -30,8 +31,7 @@ def test_sessions_and_time_on_pages_become_data(tmp_path):
 
 
 def test_the_fingerprint_knows_what_is_derived(tmp_path):
-    bare = 'journey: j\nversion: "1.0"\n'
-    without, with_it = (loaded(tmp_path, bare, TOPOLOGY + more).topology for more in ("", SESSIONS))
+    without, with_it = (loaded(tmp_path, BARE, TOPOLOGY + more).topology for more in ("", SESSIONS))
     assert without is not None
     assert with_it is not None
     assert without.fingerprint != with_it.fingerprint
@@ -47,4 +47,40 @@ def test_mistakes_are_told_with_their_cure(tmp_path):
     broken = "sessions: {evnt: Page Viewed, gap: 3d, page: 'event.properties.path +'}\n"
     whats = [what for _, what, _ in told(loaded(tmp_path, journey, TOPOLOGY + broken))]
     for said in ("`evnt` is not known", "`event` is missing", "a gap of 3d makes no sessions", "sessions: `event.properties.path +`", "page '/*/x'", "`in` is 'life'"):  # fmt: skip
+        assert [each for each in whats if said in each], (said, whats)
+
+
+SCANNERS = """scanners: {click: [Email Link Clicked, Email Opened], known: "event.context.userAgent.contains('X')", links: 4, within: 10s, for: 2m}
+"""
+
+
+def test_scanners_become_data(tmp_path):
+    found = loaded(tmp_path, BARE, TOPOLOGY + SCANNERS)
+    assert found.problems == []
+    assert found.topology is not None
+    made = found.topology.derived.scanners
+    assert made is not None
+    assert (made.click.names, made.links) == (("emaillinkclicked", "emailopened"), 4)
+    assert (made.after_delivery, made.within, made.length, made.dwell) == (
+        3 * SECOND,
+        10 * SECOND,
+        2 * MINUTE,
+        5 * SECOND,
+    )
+    assert (made.message, made.link, made.honeypot) == ("event.properties.email_id", "event.properties.link_url", None)
+    assert made.delivered is not None
+    assert made.human is not None
+
+
+def test_mistakes_about_scanners_are_told_with_their_cure(tmp_path):
+    broken = "scanners: {clicks: X, known: event.properties, within: 5m, for: 2d, links: 1, message: 'count(1)'}\n"
+    whats = [what for _, what, _ in told(loaded(tmp_path, BARE, TOPOLOGY + broken))]
+    for said in (
+        "`clicks` is not known",
+        "`click` is missing",
+        "`within` is at most 1m",
+        "`for` is at most 1d",
+        "`links` must be",
+        "scanners: ",
+    ):
         assert [each for each in whats if said in each], (said, whats)

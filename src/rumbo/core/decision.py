@@ -21,6 +21,7 @@ Kind = Literal[
     "flow.changed",
     "decision.retracted",
     "exposure.recorded",
+    "event.quarantined",
 ]
 Gate = Literal[
     "expired", "consent", "suppression_list", "holdout", "quarantine", "cooldown", "quiet_hours", "cap", "priority", "shadow"

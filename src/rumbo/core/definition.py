@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from rumbo.core.instant import DAY, MINUTE, Duration
+from rumbo.core.instant import DAY, MINUTE, SECOND, Duration
 
 
 class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -576,10 +576,32 @@ class Sessions(_Data, frozen=True):
     page: str = "event.properties.path"
 
 
+class Scanners(_Data, frozen=True):
+    """When a click (or an open) may be a scanner's, and what shows that it is a human's.
+
+    `message`, `link` name the message and the link of one; `honeypot` and `known` hold on a click that no human makes. It is put aside for
+    `length`; a `human` interaction after it, and another one more than `dwell` after that, releases it.
+    """
+
+    click: EventTest
+    delivered: EventTest | None = None
+    message: str | None = None
+    link: str | None = None
+    honeypot: str | None = None
+    known: str | None = None
+    human: EventTest | None = None
+    after_delivery: Duration = 3 * SECOND
+    links: int = 3
+    within: Duration = 5 * SECOND
+    length: Duration = MINUTE
+    dwell: Duration = 5 * SECOND
+
+
 class Derived(_Data, frozen=True):
-    """What the topology derives from interactions, whatever the journey."""
+    """What the topology derives from interactions and tells of them, whatever the journey."""
 
     sessions: Sessions | None = None
+    scanners: Scanners | None = None
 
 
 # Flows ------------------------------------------------------------------------------------------------------------------

@@ -13,8 +13,10 @@ from rumbo.core.authority import Order, Orders, Rule, said
 from rumbo.core.definition import Journey
 from rumbo.core.flow import entry
 from rumbo.core.flowing import Flows
+from rumbo.core.gate import No
 from rumbo.core.holding import Holding
 from rumbo.core.identity import Identity
+from rumbo.core.instant import Instant
 from rumbo.core.message import message_timer
 from rumbo.core.profile import JourneyState
 from rumbo.core.request import Signer
@@ -228,6 +230,19 @@ class JourneyMachine:
         if turn.state.flows:
             self._flows.hear(turn)
         self._act(turn, ())
+
+    def hold_back(self, turn: Turn, plan: Plan, detail: str, until: Instant) -> None:
+        """Record the no of the quarantine for the actions that this interaction would have asked for."""
+        for machine in plan.triggers:
+            holds = machine.where is None or machine.where(turn) is True
+            if (
+                holds
+                and (machine.guard is None or machine.guard.holds(turn) is True)
+                and machine.id not in self._entries
+            ):
+                machine.request.quarantine(
+                    machine.request.attempt(turn, machine.leaves(turn)), turn, self._signer, No(detail, until)
+                )
 
     def fire(self, turn: Turn, name: str) -> None:
         """Step one timer that came due."""

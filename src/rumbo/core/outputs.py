@@ -134,6 +134,20 @@ class FlowChanged(Output, frozen=True, kw_only=True):
     since: str
 
 
+Suspicion = Literal["delivery", "burst", "honeypot", "known"]
+"""Why a click may be a scanner's: too soon after the delivery, several links at once, a link that no human sees, a known agent."""
+
+
+class EventQuarantined(Output, frozen=True, kw_only=True):
+    """A click (or an open) that was a scanner's: it is not counted. `since`: when it was put aside."""
+
+    event: str
+    event_id: str
+    event_time: str
+    suspicion: Suspicion
+    since: str
+
+
 class ExposureRecorded(Output, frozen=True, kw_only=True):
     """The customer was given a variant of an experiment for the first time: what results are to be measured by."""
 
@@ -164,6 +178,7 @@ Data = (
     | ActionRequested
     | ActionSuppressed
     | ExposureRecorded
+    | EventQuarantined
     | FlowChanged
     | DecisionRetracted
 )

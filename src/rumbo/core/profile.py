@@ -64,6 +64,25 @@ class Visits(msgspec.Struct, array_like=True, gc=False):
     """Page -> [time, views, last view] of earlier views."""
 
 
+class Clicks(msgspec.Struct, array_like=True, gc=False):
+    """Clicks that may be a scanner's (`core.scanner`). Only where the topology asks for it."""
+
+    recent: list[list[Any]] = []
+    """The last clicks, ascending: [at, link, event id]."""
+    delivered: dict[str, Instant] = {}
+    """Message -> when it was delivered, the last ones."""
+    held: list[list[Any]] = []
+    """Clicks put aside: [since, until, suspicion, first page view after it, link, the interaction]."""
+    base: bytes = b""
+    """The profile as it was before the first of the clicks of which a burst may come; empty: none may."""
+    since: list[list[Any]] = []
+    """The interactions from that click on."""
+    rows: list[list[Any]] = []
+    """What was decided from that click on: [id, kind, at, journey]."""
+    gone: dict[str, list[Any]] = {}
+    """What was withdrawn of clicks that a human may still release: id -> [id of the retraction, its instant]."""
+
+
 class Held(msgspec.Struct, array_like=True, gc=False):
     """An action that a gate keeps until `release_at`: what was decided then, so that it can be asked for later."""
 
@@ -152,6 +171,7 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     timers: dict[str, Instant] = {}
     ledger: Ledger | None = None
     visits: Visits | None = None
+    clicks: Clicks | None = None
 
     @property
     def due(self) -> Instant:

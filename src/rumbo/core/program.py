@@ -26,6 +26,7 @@ from rumbo.core.journey import JourneyMachine, Plan, Step
 from rumbo.core.message import Message
 from rumbo.core.profile import JourneyState, Profile
 from rumbo.core.request import settle
+from rumbo.core.scanner import Guard
 from rumbo.core.scope import Read, Turn
 from rumbo.core.score import ScoreMachine
 from rumbo.core.signal import KEYS
@@ -80,6 +81,7 @@ class Program:
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
         self._other = self._plan("")
         self._steps = {name: plan.steps for name, plan in self._plans.items()}
+        self._guard(words)
         self._signals = {name: self._plan(name, named=True).steps for name in sorted(KEYS & mentioned)}
         """What signals make the topology do: a strict sequence that does not name one is not broken by it."""
         self._timers = {name: machine for machine in self._machines for name in machine.timers}
@@ -114,6 +116,47 @@ class Program:
                 machine.before(turn, plan)
 
         return opens_watched if plan.watches else opens
+
+    def _guard(self, words: Words) -> None:
+        """Where clicks of scanners are put aside, who does it stands before the steps."""
+        if words.derived.scanners is None:
+            return
+        signers = tuple(machine.who for machine in self._machines)
+        guard = Guard(self, self._turn, words.derived.scanners, words.read, signers)
+        self._deriving.timers |= guard.timers
+        self.advance, self.fire, self.instruct = guard.advance, guard.fire, guard.instruct  # type: ignore[method-assign]  # others pay nothing for it
+
+    def knows(self, profile: Profile, event: Interaction) -> bool:
+        """Whether this id is among the last ones."""
+        digest, ring = blake2b(event.id.encode(), digest_size=ID_BYTES).digest(), profile.ring
+        return any(ring[at : at + ID_BYTES] == digest for at in range(0, len(ring), RING_ENTRY))
+
+    def pass_by(self, profile: Profile, event: Interaction) -> list[Decision]:
+        """Take an interaction's id and time, and nothing else: it is not stepped. What its time makes due is."""
+        self._repeats(profile, event)
+        out = self._turn.out = []
+        if profile.timers and profile.due < event.at:
+            self._fire(profile, event.at - 1)
+        self._clock(profile, event.at)
+        self._turn.sees(profile, event, event.at)
+        return out
+
+    def again(self, profile: Profile, event: Interaction) -> list[Decision]:
+        """Step an interaction that was passed by, at the customer's clock."""
+        turn = self._turn
+        out = turn.out = []
+        turn.sees(profile, event, profile.clock)
+        for step in self._steps.get(event.key) or self._other.steps:
+            step(turn)
+        if turn.wanted:
+            settle(turn)
+        return out
+
+    def hold_back(self, turn: Turn, detail: str, until: Instant) -> None:
+        """Record the no of the quarantine for what the interaction in the turn would have asked for."""
+        for machine, plan in (self._plans.get(turn.event.key, self._other)).journeys if turn.event is not None else ():
+            turn.state = turn.profile.journeys.get(machine.id) or JourneyState()  # a scanner begins no journey
+            machine.hold_back(turn, plan, detail, until)
 
     def machine(self, journey: str) -> JourneyMachine:
         """One journey's machine, for explanations. Raises StopIteration where there is none."""

@@ -149,6 +149,20 @@ class Request:
             send(turn, decision.id, self.name, attempt.channel)
             self._mail.arm(turn, self._timer)
 
+    def quarantine(self, attempt: Attempt, turn: Turn, signer: Signer, no: No) -> None:
+        """Record that the interaction itself is put aside. Released, it asks anew, so this no has an id of its own."""
+        data = ActionSuppressed(
+            **msgspec.structs.asdict(
+                self._data(attempt, turn, signer, (GateAnswer("quarantine", passed=False, detail=no.detail),))
+            ),
+            gate="quarantine",
+            detail=no.detail,
+            would_release_at=_time(no.release_at),
+            held=True,
+        )
+        decision = signer.who.decide(turn, "action.suppressed", f"quarantined:{self.rule}", data, attempt.occurrence)
+        turn.out.append(decision)
+
     def suppress(self, attempt: Attempt, turn: Turn, signer: Signer, why: tuple[Gate, No, bool]) -> None:
         """Record the no of a gate, and whether the action is kept for later."""
         gate, no, held = why

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple, assert_never
+from typing import Any, Final, NamedTuple, assert_never, cast
 
 import msgspec
 
@@ -137,6 +137,16 @@ class _Drawer:
             self.own |= {folded(name) for name in (SESSION_STARTED, SESSION_ENDED, PAGE_LEFT)}
             self._test(derived.sessions.events, "sessions")
             self._expression(derived.sessions.page, _Rule("sessions", derived.sessions.events), "string")
+        if (scanners := derived.scanners) is not None:
+            for events in (scanners.click, scanners.delivered, scanners.human):
+                if events is not None:
+                    self._test(events, "scanners")
+            for events in (scanners.click, scanners.delivered):
+                if events is not None and scanners.message is not None:
+                    self._expression(scanners.message, _Rule("scanners", events), "string")
+            for text, kind in ((scanners.link, "string"), (scanners.honeypot, "bool"), (scanners.known, "bool")):
+                if text is not None:
+                    self._expression(text, _Rule("scanners", scanners.click), cast("Type", kind))
 
     def journey(self, journey: d.Journey) -> None:
         for score in journey.scores:
@@ -293,7 +303,7 @@ class _Drawer:
         for path, kind in needs(node, wants):
             self._field(path, kind, here)
         for name, args in references(node).calls:
-            if name in {"count", "idle"} and args:
+            if name in {"count", "idle"} and args and isinstance(args[0], str):
                 self._test(d.EventTest((folded(args[0]),), None, args[0]), here.name)
 
     def _field(self, path: tuple[str, ...], kind: Type, here: _Rule) -> None:

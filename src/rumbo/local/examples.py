@@ -15,6 +15,7 @@ from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
     DecisionRetracted,
+    EventQuarantined,
     FlowChanged,
     ScoreChanged,
     SegmentChanged,
@@ -117,6 +118,8 @@ def _seen(decision: Decision, example: Example, called: dict[str, str]) -> tuple
             return Expectation(after, "segment", name, change=change), why
         case ScoreChanged(score=name, band=band):
             return Expectation(after, "score", name, band=band or "none"), why
+        case EventQuarantined(event=name):
+            return Expectation(after, "quarantined", name), why
         case FlowChanged(flow=name, change=change):
             return Expectation(after, "flow", name, change=change), why
         case ActionSuppressed(trigger=name, gate=gate):

@@ -219,6 +219,13 @@ CATALOGUE: Final = (
         "Decisions withdrawn, by kind and reason (`reinstated`: a retraction that is itself withdrawn).",
         ("kind", "reason"),
     ),
+    Family(
+        "rumbo_events_quarantined_total",
+        "counter",
+        "outputs",
+        "Clicks of scanners that were not counted, once a journey, by what gave them away.",
+        ("suspicion",),
+    ),
     # Time
     Family(
         "rumbo_partition_clock_seconds",

@@ -18,6 +18,7 @@ from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
     DecisionRetracted,
+    EventQuarantined,
     ExposureRecorded,
     FlowChanged,
     ScoreChanged,
@@ -73,6 +74,7 @@ class Metrics:
         self._segments = made["rumbo_segment_changes_total"]
         self._flows = made["rumbo_flow_changes_total"]
         self._exposures = made["rumbo_exposures_total"]
+        self._quarantined = made["rumbo_events_quarantined_total"]
         self._retracted = made["rumbo_decisions_retracted_total"]
         self._scores = made["rumbo_score_changes_total"]
         self._score = made["rumbo_score"]
@@ -188,6 +190,8 @@ class Metrics:
             key = ("flow", decision.journey, data.flow, data.change)
         elif type(data) is DecisionRetracted:
             key = ("retracted", data.retracted, data.reason)
+        elif type(data) is EventQuarantined:
+            key = ("quarantined", data.suspicion)
         elif type(data) is ExposureRecorded:
             key = ("exposure", data.experiment, data.variant)
         else:
@@ -218,6 +222,7 @@ class Metrics:
             "exposure": self._exposures,
             "flow": self._flows,
             "retracted": self._retracted,
+            "quarantined": self._quarantined,
         }[sort]
         return family.labels(*labels).inc, None
 

@@ -12,6 +12,7 @@ from rumbo.core.outputs import (
     ActionRequested,
     ActionSuppressed,
     DecisionRetracted,
+    EventQuarantined,
     ExposureRecorded,
     FlowChanged,
     ScoreChanged,
@@ -36,6 +37,7 @@ DATA: Final[dict[Kind, type]] = {
     "action.requested": ActionRequested,
     "action.suppressed": ActionSuppressed,
     "exposure.recorded": ExposureRecorded,
+    "event.quarantined": EventQuarantined,
     "flow.changed": FlowChanged,
     "decision.retracted": DecisionRetracted,
 }

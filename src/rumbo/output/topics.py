@@ -40,6 +40,7 @@ _PLACES: Final[dict[Kind, str]] = {
     "segment.changed": "transitions",
     "flow.changed": "transitions",
     "exposure.recorded": "transitions",
+    "event.quarantined": "corrections",
     "score.changed": "scores",
     "action.requested": "actions",
     "action.suppressed": "suppressed",

@@ -1,23 +1,65 @@
-"""What a topology derives from interactions, as authors write it once for all journeys: sessions."""
+"""What a topology derives from interactions and tells of them, as authors write it once for all journeys: sessions, scanners."""
 
 from __future__ import annotations
 
-from rumbo.core.definition import Derived, Sessions
+import msgspec
+
+from rumbo.core.definition import Derived, EventTest, Scanners, Sessions
+from rumbo.core.expression import Type
 from rumbo.core.instant import DAY, MINUTE, format_duration
+from rumbo.core.interaction import folded
+from rumbo.core.scanner import RECENT
 from rumbo.topology.fields import Fields
 from rumbo.topology.problem import Notes
-from rumbo.topology.words import Words, event_fields
+from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml
 
 SESSIONS = ("event", "where", "gap", "page")
+SCANNERS = (
+    "click", "delivered", "message", "link", "honeypot", "known", "human", "after_delivery", "links", "within", "for", "dwell",
+)  # fmt: skip
 _LONGEST = DAY
+_DELIVERED = EventTest((folded("Email Delivered"),), None, "Email Delivered")
+_HUMAN = EventTest((folded("Page Viewed"),), None, "Page Viewed")
 
 
 def derived(topology: Fields, notes: Notes) -> Derived:
     """`sessions:` of a topology; problems are noted."""
     words = Words(notes)
-    node = topology.node("sessions")
-    return Derived(_sessions(node, words) if node is not None else None)
+    sessions, guard = topology.node("sessions"), topology.node("scanners")
+    return Derived(
+        _sessions(sessions, words) if sessions is not None else None,
+        _scanners(guard, words) if guard is not None else None,
+    )
+
+
+def _scanners(node: Yaml, words: Words) -> Scanners:
+    where = "scanners"
+    fields = Fields(node, where, SCANNERS, words.notes)
+    tests = {key: event_test(found, f"{where}.{key}", words) for key in ("click", "delivered", "human") if (found := fields.node(key)) is not None}  # fmt: skip
+    if "click" not in tests:
+        words.notes.error(node.line, f"{where}: `click` is missing", "for example click: Email Link Clicked")
+    texts = {
+        "message": fields.text("message", "event.properties.email_id"), "link": fields.text("link", "event.properties.link_url"),
+        "honeypot": fields.text("honeypot"), "known": fields.text("known"),
+    }  # fmt: skip
+    for key, text in texts.items():
+        if text is not None:
+            wants: Type = "bool" if key in {"honeypot", "known"} else "string"
+            words.expression(text, fields.at(key), where, wants=wants, event_only=True)
+    lengths = {"length": fields.length("for")} | {
+        key: fields.length(key) for key in ("after_delivery", "within", "dwell")
+    }
+    for key, most in (("within", MINUTE), ("for", DAY)):
+        if (fields.length(key) or 0) > most:
+            words.notes.error(
+                fields.at(key), f"{where}: `{key}` is at most {format_duration(most)}", "it is meant to tell machines by their haste"
+            )  # fmt: skip
+    made = Scanners(
+        tests.get("click", EventTest()), tests.get("delivered", _DELIVERED), human=tests.get("human", _HUMAN)
+    )
+    made = msgspec.structs.replace(made, links=fields.whole("links", 3, least=2, most=RECENT), **texts)
+    return msgspec.structs.replace(made, **{key: length for key, length in lengths.items() if length is not None})
 
 
 def _sessions(node: Yaml, words: Words) -> Sessions:

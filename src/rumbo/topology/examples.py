@@ -19,12 +19,34 @@ from rumbo.topology.yaml import Yaml, plain
 CUSTOMER = "example"
 STATUSES = tuple(consents.STATUSES)
 _GIVEN = ("after", "late", "event", "properties", "context", "traits", "id", "account")
-_KINDS = ("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow", "retracted")
+_KINDS = (
+    "stage",
+    "action",
+    "suppressed",
+    "score",
+    "stuck",
+    "unstable",
+    "suggested",
+    "segment",
+    "flow",
+    "retracted",
+    "quarantined",
+)
 _THEN = ("after", *_KINDS, "gate", "band", "change")
 
 
 Kind = Literal[
-    "stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow", "retracted"
+    "stage",
+    "action",
+    "suppressed",
+    "score",
+    "stuck",
+    "unstable",
+    "suggested",
+    "segment",
+    "flow",
+    "retracted",
+    "quarantined",
 ]
 
 
@@ -213,7 +235,7 @@ def _expectation(node: Yaml, where: str, names: dict[str, list[str]] | None, not
         return None
     kind = kinds[0]
     name = fields.text(kind) or ""
-    if names is not None and name not in names[kind]:
+    if names is not None and kind in names and name not in names[kind]:
         notes.error(fields.at(kind), f"{where}: {kind} '{name}' is not defined", meant(name, names[kind]))
     return Expectation(
         fields.length("after", 0, zero=True) or 0, kind, name, fields.text("gate"), fields.text("band"), node.line, fields.text("change"),  # type: ignore[arg-type]  # one of the kinds

@@ -42,6 +42,7 @@ _KEYS = (
     "plan",
     "journal",
     "sessions",
+    "scanners",
 )
 _SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
 _OUTPUTS = tuple(OutputTopics.__struct_fields__)

@@ -46,6 +46,7 @@ TOPOLOGY: Final = Shape(
         Field("contact", Of("contact"), "what a customer may be asked, whatever the journey", "contact: {purposes: {sales: service}}"),
         Field("plan", Text("file"), "declared tracking plan, which `rumbo check` holds the journeys against", "plan: plan.yaml"),
         Field("sessions", Of("sessions"), "what a session is, from which sessions and the time on pages are told", "sessions: {event: Page Viewed}"),
+        Field("scanners", Of("scanners"), "which clicks may be a mail scanner's: they are put aside until a human shows", "scanners: {click: Email Link Clicked}"),
         Field("journal", Whole(0, 1000), "interactions of each customer kept for the customer view: so many on which something was decided, and so many others", "journal: 50", "0"),
     ),
     "topology: saas\nsources:\n  - {topic: product-events, lateness: 10m}\njourneys: [journey.yaml]\nzone: Europe/Madrid\n",
@@ -98,6 +99,26 @@ OUTER: Final = (
             Field("page", Expression("a page's name"), "the page that is viewed; an interaction on which it is unknown is no view", "page: event.context.page.path", "event.properties.path"),
         ),
         "event: [Page Viewed, Element Clicked]\ngap: 30m\npage: event.context.page.path\n",
+    ),
+    Shape(
+        "scanners", "Scanners",
+        "Clicks (and opens) that mail scanners make. A suspicious one is put aside: no rule sees it, and the actions that it would have asked for are held back by the gate "
+        "`quarantine`. Where a human shows in time it is stepped; otherwise `event.quarantined` says that it does not count. What earlier clicks of a burst had set off is withdrawn.",
+        (
+            Field("click", EVENT, "the clicks; opens too, where they are to be told", "click: [Email Link Clicked, Email Opened]", needed=True),
+            Field("delivered", EVENT, "the delivery of a message", "delivered: Email Delivered", "Email Delivered"),
+            Field("message", Expression("the id of the message"), "what names the message on a click and on a delivery", "message: event.properties.email_id", "event.properties.email_id"),
+            Field("link", Expression("the link"), "what names the link of a click", "link: event.properties.link_url", "event.properties.link_url"),
+            Field("honeypot", Expression(), "a click on a link that no human sees", "honeypot: \"event.properties.link_id == 'hidden'\""),
+            Field("known", Expression(), "a click of a known agent or range", "known: \"event.context.userAgent.contains('Barracuda')\""),
+            Field("human", EVENT, "what shows a human: one of these after the click, and another more than `dwell` later", "human: [Page Viewed, Element Clicked]", "Page Viewed"),
+            Field("after_delivery", Length(), "sooner than this after the delivery is suspicious", "after_delivery: 3s", "3s"),
+            Field("links", Whole(2, 16), "so many different links", "links: 4", "3"),
+            Field("within", Length(), "in how long, at most `1m`", "within: 10s", "5s"),
+            Field("for", Length(), "for how long a click is put aside, at most `1d`", "for: 2m", "60s"),
+            Field("dwell", Length(), "how long a human stays at the least", "dwell: 10s", "5s"),
+        ),
+        "click: Email Link Clicked\nlink: event.properties.link_url\nknown: \"event.context.userAgent.contains('Barracuda')\"\nfor: 60s\n",
     ),
     Shape(
         "outputs", "Outputs", "Names of the topics that are written, and of the two that Rumbo reads itself.",
@@ -258,6 +279,7 @@ OUTER: Final = (
                     ("stuck", "the stage that the customer is stuck in", "onboarding"), ("unstable", "the stage in which a move was held", "onboarding"),
                     ("suggested", "the stage that the rules suggest", "onboarding"), ("segment", "a segment entered or left", "active"),
                     ("flow", "a flow that began or ended", "cart"), ("retracted", "a decision withdrawn by a late event: what it was called here", "win_back"),
+                    ("quarantined", "a scanner's click that is not counted, by its event", "Email Link Clicked"),
                 )
             ),
             Field("gate", Text("gate"), "with `suppressed`: the gate that said no", "gate: cooldown", "any"),
@@ -265,7 +287,7 @@ OUTER: Final = (
             Field("change", Choice(("entered", "left", "completed")), "with `segment` or `flow`: which of them", "change: left", "any"),
         ),
         "after: 14d\nsuppressed: feature_not_used\ngate: cooldown\n",
-        one_of=("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow", "retracted"),
+        one_of=("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow", "retracted", "quarantined"),
     ),
     Shape(
         "plan", "A declared tracking plan", "What producers have promised to send (`plan:` of a topology; `rumbo plan TOPOLOGY --yaml` writes one).",
