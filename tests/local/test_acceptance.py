@@ -35,9 +35,9 @@ def track(name: str, at: int = 0, customer: str = "u", number: int = 0, **said) 
     return Record(topic="product-events", offset=number, value=msgspec.json.encode(body | said))
 
 
-def made(folder: Path, journey: str) -> Topology:
+def made(folder: Path, journey: str, more: str = "") -> Topology:
     (folder / "topology.yaml").write_text(
-        "topology: t\nsources: [{topic: product-events, lateness: 0s}]\njourneys: [j.yaml]\n"
+        f"topology: t\nsources: [{{topic: product-events, lateness: 0s}}]\njourneys: [j.yaml]\n{more}"
     )
     (folder / "j.yaml").write_text(f'journey: j\nversion: "1.0"\n{journey}')
     found = Loaded(folder)
