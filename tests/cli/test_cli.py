@@ -213,7 +213,7 @@ def test_plan_says_what_to_collect_and_what_a_history_lacks(tmp_path):
     done = rumbo("plan", "topologies/saas")
     assert done.returncode == 0
     assert "event.properties.path        string  score engagement, trigger ready_to_buy" in done.stdout
-    assert "saas: 12 events, 4 fields" in done.stdout
+    assert "saas: 13 events, 7 fields" in done.stdout
     done = rumbo(
         "plan", "topologies/saas", "--input", "-", stdin=f"{EVENT}\n{EVENT.replace('Requested', 'Declined')}\n"
     )

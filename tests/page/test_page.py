@@ -191,6 +191,16 @@ def test_what_a_late_event_has_withdrawn_is_struck_out(tmp_path, browser):
     worker.close()
 
 
+def test_survey_answers_are_shown_with_class_stages_and_comment(tmp_path, browser):
+    worker = Worker(tmp_path, "topologies/saas")
+    with Served(worker) as served:
+        said = {"survey": "relationship", "score": 3, "comment": "<b>slow</b>"}
+        served.do(worker.hear(("u", "Asset Downloaded", 0), ("u", "Survey Answered", 1, said)))
+        browser.go(f"{served.url}/#/customer/u")
+        browser.says("Survey answers", "3, detractor, 2026-01-02", "after awareness → consideration", "<b>slow</b>")
+    worker.close()
+
+
 def test_what_is_stored_of_a_journey_and_has_no_place_is_shown(tmp_path, browser):
     """A partial match of a sequence, as it is: nothing known of a customer is kept from who looks them up."""
     journey = tmp_path / "journey.yaml"

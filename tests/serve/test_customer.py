@@ -66,6 +66,25 @@ def test_a_customer_is_shown_as_stored_with_scores_read_at_the_partitions_clock(
     assert next(iter(said["timers"])) == "absent:grocery:lapse_coming"
 
 
+def test_a_customers_last_survey_answers_are_shown_with_their_class_and_the_stages_before(tmp_path):
+    """As the topology says which event is an answer; one outside of the scale is none."""
+    worker = Worker(tmp_path, "topologies/saas")
+
+    async def look():
+        said = {"survey": "relationship", "score": 9, "comment": "fast"}
+        await worker.hear(("u-1", "Asset Downloaded", 0), ("u-1", "Survey Answered", 1, said))
+        await worker.hear(("u-1", "Survey Answered", 2, {"survey": "relationship", "score": 11}))
+        async with worker.served() as session:
+            return (await asked(session, "/v1/customers/u-1"))["answers"]
+
+    (shown,) = run(look())
+    worker.close()
+    assert [each["stage"] for each in shown.pop("path")["saas"]] == ["awareness", "consideration"]
+    assert shown.pop("event")
+    expected = {"survey": "relationship", "kind": "nps", "score": 9, "class": "promoter", "comment": "fast"}
+    assert shown == expected | {"at": "2026-01-02T00:00:00Z"}
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rumbo.core import definition as d
 from rumbo.core.instant import MINUTE, SECOND
+from rumbo.core.tracking import tracking_plan
 from tests.topology.test_load import TOPOLOGY, loaded
 
 JOURNEY = """journey: j
@@ -84,3 +85,50 @@ def test_mistakes_about_scanners_are_told_with_their_cure(tmp_path):
         "scanners: ",
     ):
         assert [each for each in whats if said in each], (said, whats)
+
+
+ANSWERED = d.EventTest(("surveyanswered",), None, "Survey Answered")
+
+
+def test_answers_to_surveys_become_data_and_are_in_the_tracking_plan_and_the_fingerprint(tmp_path):
+    """One mapping or a list of them; a kind by its word or by an expression."""
+    one, more = "answers: {event: Survey Answered, kind: nps}\n", (
+        "answers:\n  - {event: Survey Answered, kind: event.properties.kind, survey: \"'onboarding'\",\n"
+        "     score: event.properties.rating, comment: event.properties.text}\n  - {event: Rated, where: event.properties.x > 1, kind: csat}\n"
+    )  # fmt: skip
+    found = [loaded(tmp_path, BARE, TOPOLOGY + each) for each in ("", one, more)]
+    assert [each.problems for each in found] == [[], [], []]
+    bare, single, several = (each.topology for each in found)
+    assert bare is not None
+    assert single is not None
+    assert several is not None
+    assert single.derived.answers == (d.AnswerRule(ANSWERED, "'nps'"),)
+    assert several.derived.answers == (
+        d.AnswerRule(ANSWERED, "event.properties.kind", "'onboarding'", "event.properties.rating", "event.properties.text"),
+        d.AnswerRule(d.EventTest(("rated",), "event.properties.x > 1", "Rated"), "'csat'"),
+    )  # fmt: skip
+    assert len({each.fingerprint for each in (bare, single, several)}) == 3
+    need = {each.event: {one.field: one.types for one in each.fields} for each in tracking_plan((), None, several.derived).events}  # fmt: skip
+    fields = {"kind": "string", "rating": "number", "text": "string"}
+    assert need["Survey Answered"] == {f"event.properties.{name}": (kind,) for name, kind in fields.items()}
+
+
+def test_mistakes_in_answers_are_told_with_their_cure(tmp_path):
+    """Each on its line, counted from `answers:`."""
+    broken = (
+        "answers:\n  - {event: Survey Answered, kind: stars}\n  - {kind: nps}\n  - {event: X, survey: onboarding, kind: nps}\n"
+        "  - {event: X, kind: nps, score: \"'nine'\", comment: 'event.properties.x +'}\n  - {event: X}\n  - {event: X, kind: csat, sore: a}\n"
+    )
+    found = told(loaded(tmp_path, BARE, TOPOLOGY + broken))
+    expected = [
+        (1, "`kind` is 'stars'", "one of nps, csat, ces"),
+        (2, "`event` is missing", "name the event"),
+        (3, "'onboarding' is a word", "survey: \"'onboarding'\""),
+        (4, "`'nine'` gives a string, where a number is needed", "try it"),
+        (4, "`event.properties.x +`: the expression ends too early", "try it"),
+        (5, "`kind` is missing", "one of nps, csat, ces"),
+        (6, "`sore` is not known", "did you mean 'score'?"),
+    ]
+    assert len(found) == len(expected)
+    for (line, what, cure), (at, said, by) in zip(found, expected, strict=True):
+        assert (line - TOPOLOGY.count("\n") - 1, said in what, by in cure) == (at, True, True), (what, cure)

@@ -144,7 +144,10 @@ def _summary(local: Local) -> None:
         click.echo(f"  {count:>9}  {name}", err=True)
     mistyped = _mistyped(local)
     if mistyped:
-        click.echo("fields of another type than a rule needs, so unknown to it (interactions):", err=True)
+        click.echo(
+            "fields of another type than a rule needs, or outside of its scale, so unknown to it (interactions):",
+            err=True,
+        )
     for met, count in mistyped:
         rule = f"{met.journey}: {met.rule}" if met.journey else met.rule
         click.echo(f"  {count:>9}  {rule}: {met.field} came as {met.came}, needed is {met.needs}; {met.cure}", err=True)

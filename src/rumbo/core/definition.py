@@ -6,7 +6,7 @@ lengths of time are microseconds; expressions are source text that has already b
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -597,11 +597,31 @@ class Scanners(_Data, frozen=True):
     dwell: Duration = 5 * SECOND
 
 
+SurveyKind = Literal["nps", "csat", "ces"]
+SCALES: Final[dict[SurveyKind, tuple[int, int, tuple[tuple[int, str], ...]]]] = {
+    "nps": (0, 10, ((9, "promoter"), (7, "passive"), (0, "detractor"))),
+    "csat": (1, 5, ((4, "satisfied"), (1, "not_satisfied"))),
+    "ces": (1, 7, ((5, "easy"), (1, "not_easy"))),
+}
+"""Each kind's least and largest score, and its classes with the least score of each, from the best on."""
+
+
+class AnswerRule(_Data, frozen=True):
+    """An interaction that is an answer to a survey. Each part but the events is an expression over it; None: comments are not kept."""
+
+    events: EventTest
+    kind: str
+    survey: str = "event.properties.survey"
+    score: str = "event.properties.score"
+    comment: str | None = None
+
+
 class Derived(_Data, frozen=True):
     """What the topology derives from interactions and tells of them, whatever the journey."""
 
     sessions: Sessions | None = None
     scanners: Scanners | None = None
+    answers: tuple[AnswerRule, ...] = ()
 
 
 # Flows ------------------------------------------------------------------------------------------------------------------

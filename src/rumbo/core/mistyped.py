@@ -1,4 +1,4 @@
-"""Fields that came as another type than a rule needs: counted by rule and field, once an interaction. It decides nothing.
+"""Fields that came as another type than a rule needs, or outside of a scale: counted by rule and field, once an interaction. It decides nothing.
 
 An expression that meets such a value goes on with *unknown* (`core.expression`), and tells here what it met; a value of the right
 type is told to nobody and costs nothing. What a rule needs of a field is what its tracking plan says. How many there can be is
@@ -30,7 +30,7 @@ _FITS: Final[dict[str, frozenset[type]]] = {
 
 
 class Mistyped(NamedTuple):
-    """A field as a rule met it. `journey` is empty for what is the topology's own; types are named as JSON names them."""
+    """A field as a rule met it. `journey` is empty for what is the topology's own; types are named as JSON names them, scales in words."""
 
     journey: str
     rule: str
@@ -44,7 +44,7 @@ class Mistyped(NamedTuple):
         convert = {("number", "string"): "double", ("string", "number"): "string", ("boolean", "string"): "bool"}
         by = convert.get((self.needs, self.came))
         either = f", or write {by}({self.field})" if by is not None and self.field.startswith("event.") else ""
-        return f"let the producer send {_ARTICLES[self.needs]}{either}"
+        return f"let the producer send {_ARTICLES.get(self.needs, self.needs)}{either}"
 
 
 _ARTICLES: Final = {"boolean": "true or false", "number": "a number", "string": "a text", "array": "a list"}
@@ -85,7 +85,7 @@ class Met:
                 return
             for use in self._uses[0].get(text, ()):
                 if journey in {None, use.journey} and (not use.events or event.key in use.events):
-                    self._count(event, Mistyped(use.journey, use.rule, field, needs, kind_of(value)))
+                    self.count(event, Mistyped(use.journey, use.rule, field, needs, kind_of(value)))
 
         return tell
 
@@ -94,9 +94,10 @@ class Met:
         for use in self._uses[1].get(trait, ()):
             needs = TYPES[use.wants]
             if value is not None and type(value) not in _FITS[needs]:
-                self._count(event, Mistyped(use.journey, use.rule, f"traits.{trait}", needs, kind_of(value)))
+                self.count(event, Mistyped(use.journey, use.rule, f"traits.{trait}", needs, kind_of(value)))
 
-    def _count(self, event: Interaction, met: Mistyped) -> None:
+    def count(self, event: Interaction, met: Mistyped) -> None:
+        """A rule met this in an interaction."""
         key, this = (met.journey, met.rule, met.field), (event.customer, event.id)
         if self._last.get(key) != this:
             self._last[key] = this

@@ -172,6 +172,8 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     ledger: Ledger | None = None
     visits: Visits | None = None
     clicks: Clicks | None = None
+    answers: dict[str, list[Any]] | None = None
+    """Survey -> `core.answer.Answer`. Only where the topology asks for it."""
 
     @property
     def due(self) -> Instant:

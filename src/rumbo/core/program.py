@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, cast
 from zlib import crc32
 
 from rumbo.core import profile as record
+from rumbo.core.answer import Answers
 from rumbo.core.authority import Order
 from rumbo.core.channel import Preference, preference
 from rumbo.core.consent import Consent
@@ -75,7 +76,8 @@ class Program:
         """When the timer was due that fired last."""
         self._requests = {each.name: each for machine in self._machines for each in machine.requests.values()}
         mentioned = set().union(*(machine.mentioned() for machine in self._machines), words.trackers.names())
-        mentioned |= self._ledgers.mentioned()
+        self._answers = Answers(words.derived.answers, words)
+        mentioned |= self._ledgers.mentioned() | self._answers.mentioned()
         self._deriving = Deriving(words)
         mentioned |= self._deriving.mentioned()
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
@@ -89,7 +91,7 @@ class Program:
     def _plan(self, name: str, *, named: bool = False) -> _Plan:
         journeys = tuple((machine, machine.plan(name, named=named)) for machine in self._machines)
         derives = () if named else self._deriving.listening(name)
-        ledger = (*self._ledgers.listening(name), *derives)
+        ledger = (*self._ledgers.listening(name), *self._answers.listening(name), *derives)
         steps: list[Step] = [self._learn] if self._words.traits else []
         steps += [self._opens(machine, plan) for machine, plan in journeys]
         steps += self._words.trackers.listening(name)
@@ -337,7 +339,7 @@ class Program:
         return known
 
     def absorb(self, profile: Profile, event: Interaction) -> None:
-        """Take what needs no order from an interaction: counters, traits, the ledger, points that only fade. Nothing is decided, nothing fires."""
+        """Take what needs no order from an interaction: counters, traits, the ledger, answers, points that only fade. Nothing is decided, nothing fires."""
         if not self._notes(profile, event):
             return
         turn, key = self._turn, event.key if event.key in self._plans else ""
@@ -345,7 +347,7 @@ class Program:
             self._learn(turn)
         for update in self._words.trackers.listening(key):
             update(turn)
-        for where, hear in self._ledgers.listening(key):
+        for where, hear in (*self._ledgers.listening(key), *self._answers.listening(key)):
             if where is None or where(turn) is True:
                 hear(turn)
         for machine in self._machines:

@@ -147,6 +147,13 @@ class _Drawer:
             for text, kind in ((scanners.link, "string"), (scanners.honeypot, "bool"), (scanners.known, "bool")):
                 if text is not None:
                     self._expression(text, _Rule("scanners", scanners.click), cast("Type", kind))
+        for answer in derived.answers:
+            self._test(answer.events, "answers")
+            here = _Rule("answers", answer.events)
+            self._expression(answer.score, here, "number")
+            for text in (answer.survey, answer.kind, answer.comment):
+                if text is not None:
+                    self._expression(text, here, "string")
 
     def journey(self, journey: d.Journey) -> None:
         for score in journey.scores:

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
+from rumbo.core.answer import answers_of, class_of
 from rumbo.core.channel import Preference
 from rumbo.core.consent import Status, read
 from rumbo.core.decision import Gate
+from rumbo.core.definition import SurveyKind
 from rumbo.core.instant import SECOND, Instant, isoformat
 from rumbo.core.message import Message
 from rumbo.core.outputs import Contributor
@@ -18,7 +20,7 @@ from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine
 from rumbo.core.visit import by_page
 
-_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger", "visits"})  # fmt: skip
+_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger", "visits", "answers"})  # fmt: skip
 _JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable", "holds", "flows", "flown"})  # fmt: skip
 
 
@@ -126,6 +128,22 @@ class PageView(msgspec.Struct, frozen=True):
     last: str
 
 
+class AnswerView(msgspec.Struct, frozen=True, rename={"class_": "class"}):
+    """The last answer to a survey: the score on its kind's scale, its class, and the event that said it.
+
+    `path`: journey -> the last stages entered until then; the last of them is the one that the customer was in.
+    """
+
+    survey: str
+    kind: SurveyKind
+    score: int
+    class_: str
+    at: str
+    event: str
+    comment: str | None = None
+    path: dict[str, tuple[Visit, ...]] = {}
+
+
 class CustomerView(msgspec.Struct, frozen=True):
     """Everything known about one customer, read at `as_of`."""
 
@@ -155,6 +173,8 @@ class CustomerView(msgspec.Struct, frozen=True):
     """The last sessions, the latest first."""
     pages: tuple[PageView, ...] = ()
     """Time on each page, the page viewed last first."""
+    answers: tuple[AnswerView, ...] = ()
+    """The last answer to each survey, the latest first."""
     more: dict[str, Any] = {}
     """Whatever else is stored."""
 
@@ -180,6 +200,7 @@ def profile_view(profile: Profile, program: Program, now: Instant) -> CustomerVi
         suppressed_since=_listed_since(profile.ledger),
         sessions=_sessions(profile.visits),
         pages=_pages(profile.visits),
+        answers=_answers(profile),
         more=_more(profile, _SHOWN),
     )
 
@@ -213,6 +234,16 @@ def _sessions(visits: Visits | None) -> tuple[SessionView, ...]:
 def _pages(visits: Visits | None) -> tuple[PageView, ...]:
     found = by_page(visits).items() if visits is not None else ()
     return tuple(PageView(page, time / SECOND, views, isoformat(last)) for page, (time, views, last) in found)
+
+
+def _answers(profile: Profile) -> tuple[AnswerView, ...]:
+    return tuple(
+        AnswerView(
+            survey, each.kind, each.score, class_of(each.kind, each.score), isoformat(each.at), each.event, each.comment or None,
+            {name: tuple(Visit(stage, isoformat(at)) for stage, at in path) for name, path in each.path.items()},
+        )
+        for survey, each in answers_of(profile)
+    )  # fmt: skip
 
 
 def _listed_since(ledger: Ledger | None) -> str | None:

@@ -82,7 +82,7 @@ CATALOGUE: Final = (
         "rumbo_fields_mistyped_total",
         "counter",
         "interactions",
-        "Interactions in which a field that a rule reads was of another type than it needs, so unknown to it.",
+        "Interactions in which a field that a rule reads was of another type than it needs, or outside of its scale, so unknown to it.",
         ("journey", "rule", "field"),
     ),
     Family(

@@ -1,10 +1,10 @@
-"""What a topology derives from interactions and tells of them, as authors write it once for all journeys: sessions, scanners."""
+"""What a topology derives from interactions and tells of them, as authors write it once for all journeys: sessions, scanners, answers to surveys."""
 
 from __future__ import annotations
 
 import msgspec
 
-from rumbo.core.definition import Derived, EventTest, Scanners, Sessions
+from rumbo.core.definition import SCALES, AnswerRule, Derived, EventTest, Scanners, Sessions
 from rumbo.core.expression import Type
 from rumbo.core.instant import DAY, MINUTE, format_duration
 from rumbo.core.interaction import folded
@@ -18,18 +18,20 @@ SESSIONS = ("event", "where", "gap", "page")
 SCANNERS = (
     "click", "delivered", "message", "link", "honeypot", "known", "human", "after_delivery", "links", "within", "for", "dwell",
 )  # fmt: skip
+ANSWERS = ("event", "where", "kind", "survey", "score", "comment")
 _LONGEST = DAY
 _DELIVERED = EventTest((folded("Email Delivered"),), None, "Email Delivered")
 _HUMAN = EventTest((folded("Page Viewed"),), None, "Page Viewed")
 
 
 def derived(topology: Fields, notes: Notes) -> Derived:
-    """`sessions:` of a topology; problems are noted."""
+    """`sessions:`, `scanners:` and `answers:` of a topology; problems are noted."""
     words = Words(notes)
     sessions, guard = topology.node("sessions"), topology.node("scanners")
     return Derived(
         _sessions(sessions, words) if sessions is not None else None,
         _scanners(guard, words) if guard is not None else None,
+        tuple(_answer(item, words) for item in topology.items("answers")),
     )
 
 
@@ -75,3 +77,39 @@ def _sessions(node: Yaml, words: Words) -> Sessions:
     page = fields.text("page", made[-1]) or made[-1]
     words.expression(page, fields.at("page"), "sessions", wants="string", event_only=True)
     return Sessions(events, gap, page)
+
+
+def _answer(node: Yaml, words: Words) -> AnswerRule:
+    fields = Fields(node, "answers", ANSWERS, words.notes)
+    made = AnswerRule(event_fields(fields, "answers", words), _kind(fields, words))
+    survey, score, comment = (
+        fields.text("survey", made.survey),
+        fields.text("score", made.score),
+        fields.text("comment"),
+    )
+    if survey is not None and survey.isidentifier():
+        words.notes.error(
+            fields.at("survey"),
+            f"answers: `survey` is an expression, and '{survey}' is a word",
+            f"survey: \"'{survey}'\" where every such event answers that survey, else event.properties.…",
+        )
+    elif survey is not None:
+        words.expression(survey, fields.at("survey"), "answers", wants="string", event_only=True)
+    if score is not None:
+        words.expression(score, fields.at("score"), "answers", wants="number", event_only=True)
+    if comment is not None:
+        words.expression(comment, fields.at("comment"), "answers", wants="string", event_only=True)
+    return AnswerRule(made.events, made.kind, survey or made.survey, score or made.score, comment)
+
+
+def _kind(fields: Fields, words: Words) -> str:
+    """One of the kinds, or an expression that gives one."""
+    kinds = ", ".join(SCALES)
+    kind = fields.needed("kind", f"one of {kinds}; or an expression over the event, for example event.properties.kind")
+    if kind in SCALES:
+        return f"'{kind}'"
+    if kind.isidentifier():
+        words.notes.error(fields.at("kind"), f"answers: `kind` is '{kind}'", f"one of {kinds}; or an expression")
+    elif kind:
+        return words.expression(kind, fields.at("kind"), "answers", wants="string", event_only=True)
+    return "'nps'"

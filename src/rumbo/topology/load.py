@@ -43,6 +43,7 @@ _KEYS = (
     "journal",
     "sessions",
     "scanners",
+    "answers",
 )
 _SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
 _OUTPUTS = tuple(OutputTopics.__struct_fields__)

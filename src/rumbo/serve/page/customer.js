@@ -95,16 +95,18 @@ function known() {
   const messages = pairs("Messages");
   const exposures = pairs("Experiments");
   const consents = pairs("Consents");
+  const answers = pairs("Survey answers");
   const traits = pairs("Traits");
   const last = pairs("Last seen");
   const counters = pairs("Counted");
   const more = pairs("More");
-  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, channel.root, consents.root, messages.root, exposures.root, traits.root, last.root, counters.root, more.root);
+  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, channel.root, consents.root, answers.root, messages.root, exposures.root, traits.root, last.root, counters.root, more.root);
   const tell = (found, names) => {
     const called = (key) => names.get(key) ?? key;
     listed.hidden = !found.suppressed_since;
     say(listed, `On the suppression list since ${instant(found.suppressed_since)}.`);
     consents.tell((found.consents ?? []).map((each) => [`${any(each.purpose, "every purpose")} by ${any(each.channel, "every channel")}`, word(each)]));
+    answers.tell((found.answers ?? []).map((each) => [`${each.survey} · ${each.kind}`, answered(each)]));
     channel.tell(preferred(found.preferred_channel));
     messages.tell((found.messages ?? []).slice(0, MESSAGES).map((each) => [`${each.rule.split("/").at(-1)} · ${instant(each.sent, true)}`, became(each)]));
     exposures.tell(Object.entries(found.exposures ?? {}).map(([name, variant]) => [name, variant]));
@@ -138,6 +140,13 @@ function preferred(found) {
 function became(each) {
   const [what, at] = [["clicked", each.clicked], ["opened", each.opened], ["delivered", each.delivered]].find(([, when]) => when) ?? ["sent, no answer yet", null];
   return [each.channel && `by ${each.channel}`, at ? `${what} ${instant(at)}` : what].filter(Boolean).join(", ");
+}
+
+/** An answer to a survey: score, class, when, the stages that led to it, what was written. */
+function answered(each) {
+  const ways = Object.entries(each.path ?? {});
+  const way = ways.map(([journey, path]) => `${ways.length > 1 ? `${label(journey)}: ` : ""}${path.map((one) => label(one.stage)).join(" → ")}`).join("; ");
+  return [`${each.score}, ${label(each.class)}, ${instant(each.at)}`, way && `after ${way}`, each.comment && `“${each.comment}”`].filter(Boolean).join("; ");
 }
 
 /** A consent in words. */

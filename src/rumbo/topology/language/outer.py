@@ -47,6 +47,7 @@ TOPOLOGY: Final = Shape(
         Field("plan", Text("file"), "declared tracking plan, which `rumbo check` holds the journeys against", "plan: plan.yaml"),
         Field("sessions", Of("sessions"), "what a session is, from which sessions and the time on pages are told", "sessions: {event: Page Viewed}"),
         Field("scanners", Of("scanners"), "which clicks may be a mail scanner's: they are put aside until a human shows", "scanners: {click: Email Link Clicked}"),
+        Field("answers", Many(Of("answers")), "which interactions are answers to surveys; the last ones are in the customer view", "answers: {event: Survey Answered, kind: nps}"),
         Field("journal", Whole(0, 1000), "interactions of each customer kept for the customer view: so many on which something was decided, and so many others", "journal: 50", "0"),
     ),
     "topology: saas\nsources:\n  - {topic: product-events, lateness: 10m}\njourneys: [journey.yaml]\nzone: Europe/Madrid\n",
@@ -119,6 +120,20 @@ OUTER: Final = (
             Field("dwell", Length(), "how long a human stays at the least", "dwell: 10s", "5s"),
         ),
         "click: Email Link Clicked\nlink: event.properties.link_url\nknown: \"event.context.userAgent.contains('Barracuda')\"\nfor: 60s\n",
+    ),
+    Shape(
+        "answers", "Answers to surveys",
+        "An interaction that answers a survey. Of each survey the latest answer is kept, with its class and the stages that led to it. "
+        "Scores are whole numbers: `nps` 0 to 10 (promoter from 9, passive from 7, detractor), `csat` 1 to 5 (satisfied from 4), `ces` 1 to 7 (easy from 5).",
+        (
+            Field("event", Many(Text("name of an event")), "the interactions that are answers", "event: Survey Answered", needed=True),
+            Field("where", Expression(), "only those on which it holds", 'where: "event.properties.finished == true"'),
+            Field("kind", Either((Choice(("nps", "csat", "ces")), Expression("one of them"))), "the kind of the survey, which says the scale", "kind: event.properties.kind", needed=True),
+            Field("survey", Expression("a text"), "the survey's name; write `\"'onboarding'\"` for one that is always the same", "survey: event.properties.survey_id", "event.properties.survey"),
+            Field("score", Expression("a number"), "the score; one outside of the scale is counted and is no answer", "score: event.properties.rating", "event.properties.score"),
+            Field("comment", Expression("a text"), "what the customer wrote; the first 280 characters are kept", "comment: event.properties.comment", "not kept"),
+        ),
+        "event: Survey Answered\nkind: nps\nsurvey: event.properties.survey\nscore: event.properties.score\ncomment: event.properties.comment\n",
     ),
     Shape(
         "outputs", "Outputs", "Names of the topics that are written, and of the two that Rumbo reads itself.",
