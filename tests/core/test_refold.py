@@ -86,7 +86,8 @@ class World:
         ]
 
     def stands(self):
-        return {number: each.kind for number, each in net(self.out).items()}
+        """By id: what it is, of what instant, and what it says to whoever acts upon it."""
+        return {number: (each.kind, each.at, brief(each.data)) for number, each in net(self.out).items()}
 
 
 def in_order(journey, history, until, **given):
@@ -199,7 +200,7 @@ def test_what_holds_again_is_not_sent_again(stored):
     assert world.said() == ["c", "not c", "again withdrawal"]
     first, withdrawal, again = world.out
     assert (again.data.retracts, again.data.retracted) == (withdrawal.id, "decision.retracted")
-    assert world.stands() == {first.id: "action.requested"}
+    assert world.stands() == {first.id: ("action.requested", first.at, "c")}
     assert world.past.head.withdrawn == {}
 
 
@@ -237,6 +238,32 @@ def test_a_late_order_moves_the_customer_when_it_was_given():
     world = World(journey).send(event("A"), event("B", 2 * DAY)).say(DAY, Order("one"), "j", "crm")
     assert world.said() == ["forward two", "forward three", "not forward three", "backward one", "suggested three"]
     assert world.profile.journeys["j"].stage == "one"
+
+
+BANDED = d.Journey(
+    "j", "1.0",
+    (d.Score("s", (d.Points("once", A, 5.0, once=True), d.Points("r", A, 5.0, half_life=DAY), d.Points("b", B, 5.0)),
+             bands=(d.Band("low", 9.0, 1.0), d.Band("high", 14.0, 13.0))),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_band_that_is_another_one_now_is_withdrawn_and_said_anew(stored):
+    """By an id of its own, which is that of the right order; where the first holds again, it is not written again."""
+    world = World(BANDED, stored=stored).send(event("A", HOUR))
+    assert world.said() == ["band low"]
+    world.send(event("B"))
+    assert world.said() == ["band low", "not band low", "band high"]
+    assert world.out[2].at == START + HOUR
+    ends_alike(world, in_order(BANDED, [event("A", HOUR), event("B")], HOUR))
+
+
+def test_a_figure_that_is_another_one_now_is_no_reason_to_say_it_again():
+    """Nobody acts upon a value that fades."""
+    score = d.Score("s", (d.Points("a", A, 9.0), d.Points("c", C, 1.0)), bands=(d.Band("low", 9.0, 1.0),))
+    world = World(d.Journey("j", "1.0", (score,))).send(event("A", HOUR), event("C"))
+    assert world.said() == ["band low"]
+    assert world.met["late_refolded"] == 1
 
 
 # The reach ------------------------------------------------------------------------------------------------------------

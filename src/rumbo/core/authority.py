@@ -114,7 +114,7 @@ class Holds:
             since=isoformat(state.lock[0]),
             expires_at=isoformat(state.lock[1]) if state.lock[1] else None,
         )
-        turn.out.append(self._who.decide(turn, "stage.suggested", f"suggested:{want.target}", data))
+        turn.out.append(self._who.decide(turn, "stage.suggested", f"suggested:{state.stage}>{want.target}", data))
 
     def _flaps_too_much(self, turn: Turn, want: Want) -> bool:
         """A flip is counted as it is made; the one too many waits until the oldest has left the window."""
@@ -145,7 +145,7 @@ class Holds:
             flips=len(state.flips),
             held_until=isoformat(state.unstable),
         )
-        turn.out.append(self._who.decide(turn, "stage.unstable", f"unstable:{want.target}", data))
+        turn.out.append(self._who.decide(turn, "stage.unstable", f"unstable:{state.stage}>{want.target}", data))
 
     def timers(self, look: Callable[[Turn], bool]) -> dict[str, Callable[[Turn], bool]]:
         """A handler for each timer: the hold is over, so look where the customer should be."""

@@ -197,7 +197,9 @@ class Flows:
             reason=reason, key=state.key or None, step=state.step or None, since=isoformat(state.entered_at),
         )  # fmt: skip
         occurrence = _origin(state) + ("" if change == "entered" else f"|{turn.occurrence}")
-        turn.out.append(who.decide(turn, "flow.changed", f"flow:{state.flow}:{change}", data, occurrence))
+        turn.out.append(
+            who.decide(turn, "flow.changed", f"flow:{state.flow}:{change}:{reason}:{state.step}", data, occurrence)
+        )
 
     # Steps ---------------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ class Identity:
     def decide(self, scope: Scope, kind: Kind, trigger: str, data: Data, occurrence: str = "") -> Decision:
         """Sign what `trigger` decided on this input: the id hangs on the rule, the customer and the occurrence, nothing else.
 
+        `trigger` names the rule and what it says to whoever acts upon it (a band, a stage, a gate): what says something else has another id.
         The id is `decision.decision_id`'s, with what never changes written once. `occurrence` where it is not this input's.
         """
         customer = scope.profile.customer

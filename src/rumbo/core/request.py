@@ -64,7 +64,7 @@ class Request:
         self._trigger, self._caps = said["trigger"], words.caps
         self._flow, self._step = said.get("flow", msgspec.UNSET), said.get("step", msgspec.UNSET)
         self._because = f"step {rule}" if "flow" in said else f"trigger {rule}"
-        self._requested, self._suppressed = f"action:{rule}", f"suppressed:{rule}"
+        self._requested, self._suppressed = f"action:{rule}", f"suppressed:{rule}:"
         self._choices = {name: (words.expression(choice.by), choice) for name, choice in action.choices.items()}
         self._channel = _channel(action, words)
         self._experiments = _experiments(action, terms, words)
@@ -176,7 +176,7 @@ class Request:
         )
         again = f"|{turn.occurrence}" if attempt.held_since else ""  # the first no has the id of the occurrence itself
         occurrence = attempt.occurrence + again
-        turn.out.append(signer.who.decide(turn, "action.suppressed", self._suppressed, data, occurrence))
+        turn.out.append(signer.who.decide(turn, "action.suppressed", self._suppressed + data.gate, data, occurrence))
 
     def _data(self, attempt: Attempt, turn: Turn, signer: Signer, said: tuple[GateAnswer, ...]) -> ActionRequested:
         action, who, causes, expires = self.action, signer.who, attempt.causes, attempt.expires_at
@@ -230,7 +230,7 @@ def expose(turn: Turn, who: Identity, experiment: str, variant: str) -> None:
     known[experiment] = variant
     because = who.because(turn, f"experiment {experiment}")
     data = ExposureRecorded(**who.words(turn), because=because, experiment=experiment, variant=variant)
-    turn.out.append(who.decide(turn, "exposure.recorded", f"exposure:{experiment}", data))
+    turn.out.append(who.decide(turn, "exposure.recorded", f"exposure:{experiment}:{variant}", data))
 
 
 def _time(at: Instant) -> str | None:

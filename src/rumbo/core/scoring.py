@@ -262,7 +262,8 @@ class Scoring:
         )
         state.emitted = value
         again = self._said(turn, score.name, because) if turn.out else 0
-        trigger = f"score:{score.name}:{again + 1}" if again else f"score:{score.name}"
+        meant = f"{data.previous_band or ''}>{data.band or ''}{'!' + state.out if state.out else ''}"
+        trigger = f"score:{score.name}:{meant}" + (f":{again + 1}" if again else "")
         turn.out.append(self._who.decide(turn, "score.changed", trigger, data))
 
     def _said(self, turn: Turn, score: str, because: Because) -> int:

@@ -120,7 +120,8 @@ class Staging:
             dwell_seconds=move.dwell / SECOND,
             reason=reason,
         )
-        turn.out.append(self._who.decide(turn, "stage.changed", f"stage:{move.target}", data))
+        meant = f"{move.origin}>{move.target}{':implied' if move.implied else ''}{':' + reason if reason else ''}"
+        turn.out.append(self._who.decide(turn, "stage.changed", f"stage:{meant}", data))
 
     def _limit(self, turn: Turn) -> Duration | None:
         """How long is too long here: the cohort's frozen figure where the stage asks for one and there is one."""
