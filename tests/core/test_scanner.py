@@ -162,6 +162,21 @@ def test_after_five_seconds_nothing_of_it_is_kept():
     assert (world.profile.clicks.since, world.profile.clicks.rows) == ([], [])
 
 
+def test_a_click_put_aside_during_a_burst_is_not_lost_with_it():
+    """It came too soon after its delivery, between the clicks of a burst: it is said to be quarantined like those, once, and a repeat is one."""
+    hasty = click(SECOND, "b", mail="m")
+    world = World().hear(event("Email Delivered", 0, mail="m"), click(500_000, "a"), hasty)
+    world.hear(click(2 * SECOND, "c"), click(2 * SECOND, "d", 1))
+    said = len(world.decisions)
+    assert len(world.hear(hasty).decisions) == said
+    assert world.program.stats["duplicate"] == 1
+    gone = world.until(HOUR).kinds("event.quarantined")
+    assert len(gone) == len({each.data.event_id for each in gone}) == 4
+    ids = [each.id for each in world.decisions]
+    assert len(ids) == len(set(ids))
+    assert world.points == 0
+
+
 times = st.integers(0, 12 * 4)
 things = st.lists(
     st.tuples(times, st.sampled_from(["click", "click", "page", "other"]), st.sampled_from("abcd")), min_size=1, max_size=14

@@ -73,6 +73,13 @@ def test_scanners_become_data(tmp_path):
     assert made.human is not None
 
 
+def test_scanners_are_refused_where_late_events_are_put_in_their_place(tmp_path):
+    for late in ("late: refold\n", "late: {events: 200}\n"):
+        ((line, what, cure),) = told(loaded(tmp_path, BARE, TOPOLOGY + late + SCANNERS))
+        assert (line, "`late: refold`" in what, "late: process" in cure) == (TOPOLOGY.count("\n") + 2, True, True)
+    assert loaded(tmp_path, BARE, TOPOLOGY + "late: process\n" + SCANNERS).problems == []
+
+
 def test_mistakes_about_scanners_are_told_with_their_cure(tmp_path):
     broken = "scanners: {clicks: X, known: event.properties, within: 5m, for: 2d, links: 1, message: 'count(1)'}\n"
     whats = [what for _, what, _ in told(loaded(tmp_path, BARE, TOPOLOGY + broken))]

@@ -40,6 +40,8 @@ SINCE: Final = 32
 BYTES: Final = 32 * 1024
 """Of kept clicks, and of kept interactions, together."""
 TEXT: Final = 256
+PACKED: Final = 12
+"""Fields of a kept interaction; one that was put aside has the suspicion after them."""
 HOLDS, BURST = "scanner:held", "scanner:burst"
 _RULE: Final = "scanners"
 
@@ -112,12 +114,16 @@ class Guard:
         made = self._advance(profile, event)
         clicks = profile.clicks
         if clicks is not None and clicks.base:
-            clicks.since.append(_packed(event))
-            if len(clicks.since) > SINCE or sum(map(_size, clicks.since)) > BYTES:
-                self._turn.counts["burst_full"] += 1
-                _drop(clicks, profile)
-            _remember(profile, made)
+            self._keep(profile, _packed(event), made)
         return made
+
+    def _keep(self, profile: Profile, packed: list[Any], made: list[Decision]) -> None:
+        clicks = _opened(profile)
+        clicks.since.append(packed)
+        if len(clicks.since) > SINCE or sum(map(_size, clicks.since)) > BYTES:
+            self._turn.counts["burst_full"] += 1
+            _drop(clicks, profile)
+        _remember(profile, made)
 
     # Suspicion ------------------------------------------------------------------------------------------------------------
 
@@ -189,11 +195,15 @@ class Guard:
         if len(clicks.held) >= HELD or sum(_size(each[5]) for each in (*clicks.held, kept)) > BYTES:
             turn.counts["quarantine_full"] += 1
             self._say(turn, kept)
+            if clicks.base:
+                self._keep(profile, [*_packed(event), why], out)
             return out
         clicks.held.append(kept)
         profile.timers[HOLDS] = min(until, profile.timers.get(HOLDS, until))
         detail = f"the click may be a scanner's: {_said(why, self._rules)}"
         self._program.hold_back(turn, detail, until)
+        if clicks.base:  # a burst that is taken back leaves it aside
+            self._keep(profile, [*_packed(event), why], out)
         return out
 
     def _confirm(self, turn: Turn) -> None:
@@ -258,9 +268,10 @@ class Guard:
         fresh, clock = self._program.load(profile.customer, clicks.base), profile.clock
         made: list[Decision] = []
         for each in since:
-            past = _unpacked(profile.customer, each)
+            past = _unpacked(profile.customer, each[:PACKED])
             self._turn.sees(fresh, past, past.at)
-            made += self._hold(fresh, past, "burst") if past.id in burst else self._other(fresh, past)
+            aside: Suspicion | None = "burst" if past.id in burst else (*each[PACKED:], None)[0]
+            made += self._hold(fresh, past, aside) if aside is not None else self._other(fresh, past)
         made += self._fire(fresh, clock)
         for name in record.Profile.__struct_fields__:
             setattr(profile, name, getattr(fresh, name))

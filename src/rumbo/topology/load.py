@@ -244,9 +244,12 @@ def _late(fields: Fields, notes: Notes) -> Late:
     """What becomes of late events: a word, or the word with how far a refold reaches back."""
     node, policies = fields.node("late"), ("process", "refold")
     if node is None or not isinstance(node.value, dict):
-        return Late(fields.choice("late", policies, "process"))  # type: ignore[arg-type]  # one of the choices
+        word = fields.choice("late", policies, "process")
+        _alone(fields, word, notes)
+        return Late(word)  # type: ignore[arg-type]  # one of the choices
     inner = Fields(node, "late", ("policy", "events", "within"), notes)
     policy = inner.choice("policy", policies, "refold")
+    _alone(fields, policy, notes)
     for key in ("events", "within"):
         if policy == "process" and inner.has(key):
             notes.error(
@@ -256,6 +259,16 @@ def _late(fields: Fields, notes: Notes) -> Late:
     if within > MOST_WITHIN:
         notes.error(inner.at("within"), "late: `within` is at most 400d", "for example within: 90d")
     return Late(policy, inner.whole("events", Late().events, least=1, most=MOST_EVENTS), within)  # type: ignore[arg-type]  # one of the choices
+
+
+def _alone(fields: Fields, policy: str | None, notes: Notes) -> None:
+    """Both take back what was decided and step anew, each from a base of its own: together something might be sent twice."""
+    if policy == "refold" and fields.has("scanners"):
+        notes.error(
+            fields.at("scanners"),
+            "scanners: clicks are not put aside where late events are put in their place (`late: refold`)",
+            "write late: process, or leave `scanners` out and name what scanners do in the `where` of the clicks",
+        )
 
 
 def _dlq(fields: Fields, notes: Notes) -> tuple[str, float]:
