@@ -244,12 +244,15 @@ def test_every_topology_that_ships_decides_the_same_through_the_engine(folder):
         "Order Completed",
         "Consent Changed",
     ]
+    if topology.derived.friction is not None:
+        names += ["Payment Failed", "Form Started", "Form Submitted", "Element Clicked"]
     at, records = 0, []
     for number in range(150):
         at += chance.choice([SECOND, MINUTE, HOUR, DAY])
         said = {
             "path": chance.choice(["/", "/pricing"]), "status": chance.choice(["granted", "withdrawn"]), "purpose": "education",
             "email_id": "m", "link_url": f"/{chance.randrange(5)}", "cart_id": chance.choice("ab"), "total": chance.randrange(90),
+            "form": "signup", "element": "pay",
         }  # fmt: skip
         late = chance.choice([0, 0, 0, MINUTE])
         records.append(track(chance.choice(names), at - late, f"u{chance.randrange(4)}", number, properties=said))
@@ -257,13 +260,16 @@ def test_every_topology_that_ships_decides_the_same_through_the_engine(folder):
 
 
 def test_the_engines_state_is_that_of_simulate():
-    """The profiles in the changelog, after pages, sessions and a burst."""
+    """The profiles in the changelog, after pages, sessions, a burst and friction; a form is abandoned when nothing comes any more."""
     topology, local = load("topologies/signals"), Local(load("topologies/signals"))
     records = [
         *(track("Page Viewed", at * 20 * SECOND, number=at, properties={"path": f"/{at % 3}"}) for at in range(9)),
         *(track("Email Link Clicked", HOUR + at, number=at, properties={"link_url": f"/{at}"}) for at in range(4)),
+        *(track("Element Clicked", HOUR + MINUTE + at, number=at, properties={"element": "pay"}) for at in range(3)),
+        track("Form Started", HOUR + 2 * MINUTE, properties={"form": "signup"}),
     ]
     for each in appended(topology, records):
         local.send(each)
     local.until(START + 2 * HOUR)
+    assert [each.trouble is not None and [kind for _, kind, *_ in each.trouble.last] for each in local.profiles.values()] == [["rage_click", "form_abandoned"]]  # fmt: skip
     assert calm.run(topology, appended(topology, records), START + 2 * HOUR).profiles == local.profiles

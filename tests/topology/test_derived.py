@@ -5,6 +5,7 @@ from __future__ import annotations
 from rumbo.core import definition as d
 from rumbo.core.instant import MINUTE, SECOND
 from rumbo.core.tracking import tracking_plan
+from rumbo.topology.friction import KINDS
 from tests.topology.test_load import TOPOLOGY, loaded
 
 JOURNEY = """journey: j
@@ -139,3 +140,44 @@ def test_mistakes_in_answers_are_told_with_their_cure(tmp_path):
     assert len(found) == len(expected)
     for (line, what, cure), (at, said, by) in zip(found, expected, strict=True):
         assert (line - TOPOLOGY.count("\n") - 1, said in what, by in cure) == (at, True, True), (what, cure)
+
+
+def test_friction_becomes_data(tmp_path):
+    """Each kind as usual, changed, or off."""
+    text = "friction: {rage_click: {event: Click, count: 4, weight: 5}, form_abandoned: {until: [Sent, Left]}, error_page: off, stuck_in_stage: off}\n"
+    found = loaded(tmp_path, BARE, TOPOLOGY + text)
+    assert found.problems == []
+    assert found.topology is not None
+    made = found.topology.derived.friction
+    assert made is not None
+    assert made.stuck is None
+    rules = {each.kind: each for each in made.rules}
+    assert set(rules) == set(KINDS) - {"error_page"}
+    click = rules["rage_click"]
+    assert (click.events.names, click.place, click.weight, click.count, click.within) == (
+        ("click",), "event.properties.element", 5.0, 4, 2 * SECOND,
+    )  # fmt: skip
+    assert rules["form_abandoned"].until == d.EventTest(("sent", "left"), None, "Sent or Left")
+    assert rules["payment_failure"].weight == KINDS["payment_failure"].weight
+
+
+def test_mistakes_about_friction_are_told_with_their_cure(tmp_path):
+    broken = (
+        "friction: {rage_clik: off, form_error: {until: X, count: 1, within: 90d}, payment_failure: {weight: 0, count: 3},"
+        " repeated_ticket: {place: 'event.properties.topic +'}, back_and_forth: on, stuck_in_stage: {event: X}}\n"
+    )
+    told_ = told(loaded(tmp_path, BARE, TOPOLOGY + broken))
+    whats = [what for _, what, _ in told_]
+    for said in (
+        "`rage_clik` is not known",
+        "friction.form_error: `until` is not known",
+        "`count` must be a whole number from 2 to 8",
+        "`within` is at most 30d",
+        "friction.payment_failure: `weight` must be above 0",
+        "friction.payment_failure: `count` is not known",
+        "friction.repeated_ticket: `event.properties.topic +`",
+        "friction.back_and_forth must be a mapping of keys",
+        "friction.stuck_in_stage: `event` is not known",
+    ):
+        assert [each for each in whats if said in each], (said, whats)
+    assert all(cure for _, _, cure in told_)

@@ -40,6 +40,7 @@ OPEN = {
     "conditions._several",
     "conditions._stage",
     "decay._idle_step",
+    "friction._trouble",
     "patterns._step",
 }
 """Functions whose keys depend on what they find: their own keys are held against all that are described."""

@@ -616,12 +616,35 @@ class AnswerRule(_Data, frozen=True):
     comment: str | None = None
 
 
+class FrictionRule(_Data, frozen=True):
+    """One kind of friction: `count` such interactions in less than `within`; with `until`, one that none of those followed in that time.
+
+    `place` is an expression over one of them: the element, form, page, topic or way of paying.
+    """
+
+    kind: str
+    events: EventTest
+    place: str
+    weight: float
+    count: int
+    within: Duration
+    until: EventTest | None = None
+
+
+class Friction(_Data, frozen=True):
+    """Where customers have trouble. `stuck` is the weight of being in a stage for longer than its `stuck_after`; None: not told."""
+
+    rules: tuple[FrictionRule, ...] = ()
+    stuck: float | None = None
+
+
 class Derived(_Data, frozen=True):
     """What the topology derives from interactions and tells of them, whatever the journey."""
 
     sessions: Sessions | None = None
     scanners: Scanners | None = None
     answers: tuple[AnswerRule, ...] = ()
+    friction: Friction | None = None
 
 
 # Flows ------------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rumbo.core.contact import Hear
 from rumbo.core.definition import EventTest
+from rumbo.core.friction import FrictionMachine
 from rumbo.core.scope import Read, Turn
 from rumbo.core.visit import VisitMachine
 from rumbo.core.vocabulary import Words
@@ -22,6 +23,13 @@ class Deriving:
             visits = VisitMachine(words.derived.sessions, words.read)
             self._watches.append((visits.events, visits.where, visits.hear))
             self.timers[visits.timer] = visits.due
+        self.stuck: Callable[[Turn], None] | None = None
+        """Told of a customer who is stuck in a stage; None: nobody wants to know."""
+        if words.derived.friction is not None:
+            friction = FrictionMachine(words.derived.friction, words.derived.sessions, words.read)
+            self._watches += friction.watches
+            self.timers |= friction.timers
+            self.stuck = friction.stuck
 
     def mentioned(self) -> set[str]:
         """Every event name that is listened to by name."""

@@ -138,6 +138,10 @@ class JourneyMachine:
         self._act(turn, ())
         return state
 
+    def tell_stuck(self, told: Step) -> None:
+        """Tell of customers who are stuck in a stage, beside saying it."""
+        self._staging.told_stuck = told
+
     def before(self, turn: Turn, plan: Plan) -> None:
         """What must be looked at before the interaction is remembered."""
         self._waiting.before(turn, plan.watches)

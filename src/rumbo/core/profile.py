@@ -83,6 +83,15 @@ class Clicks(msgspec.Struct, array_like=True, gc=False):
     """What was withdrawn of clicks that a human may still release: id -> [id of the retraction, its instant]."""
 
 
+class Trouble(msgspec.Struct, array_like=True, gc=False):
+    """Where the customer may have, and has had, trouble (`core.friction`). Only where the topology asks for it."""
+
+    marks: dict[str, list[list[Any]]] = {}
+    """Kind -> the interactions of which friction may come, ascending: [at, place]."""
+    last: list[list[Any]] = []
+    """The last frictions: [at, kind, place, weight]."""
+
+
 class Held(msgspec.Struct, array_like=True, gc=False):
     """An action that a gate keeps until `release_at`: what was decided then, so that it can be asked for later."""
 
@@ -174,6 +183,7 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     clicks: Clicks | None = None
     answers: dict[str, list[Any]] | None = None
     """Survey -> `core.answer.Answer`. Only where the topology asks for it."""
+    trouble: Trouble | None = None
 
     @property
     def due(self) -> Instant:

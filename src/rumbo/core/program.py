@@ -80,6 +80,9 @@ class Program:
         mentioned |= self._ledgers.mentioned() | self._answers.mentioned()
         self._deriving = Deriving(words)
         mentioned |= self._deriving.mentioned()
+        if self._deriving.stuck is not None:
+            for machine in self._machines:
+                machine.tell_stuck(self._deriving.stuck)
         self._plans = {name: self._plan(name) for name in sorted(mentioned)}
         self._other = self._plan("")
         self._steps = {name: plan.steps for name, plan in self._plans.items()}

@@ -34,6 +34,8 @@ class Staging:
         self.on_segments = any(each.segments for each in conditions) or any(each is None for each in self._hears)
         self._by_stage: dict[tuple[str, str], list[TriggerMachine]] = {}
         self._changed: tuple[Changed, ...] = ()
+        self.told_stuck: Callable[[Turn], None] | None = None
+        """Who else wants to know that the customer is stuck in the stage that they are in."""
         self._limits = any(each.stuck_after is not None or each.stuck_cohort for each in machine.by_name.values())
 
     def calls(self, triggers: tuple[TriggerMachine, ...], changed: Changed | None) -> None:
@@ -155,6 +157,8 @@ class Staging:
             limit_seconds=limit / SECOND,
         )
         turn.out.append(self._who.decide(turn, "stage.stuck", f"stuck:{state.stage}", data))
+        if self.told_stuck is not None:
+            self.told_stuck(turn)
         return False
 
     def timers(self) -> dict[str, Callable[[Turn], bool]]:

@@ -15,7 +15,7 @@ import msgspec
 from rumbo.core import definition as d
 from rumbo.core.expression import ExpressionError, Type, needs, parse, references
 from rumbo.core.interaction import folded
-from rumbo.core.signal import PAGE_LEFT, SESSION_ENDED, SESSION_STARTED
+from rumbo.core.signal import FRICTION, PAGE_LEFT, SESSION_ENDED, SESSION_STARTED
 
 ANY: Final = "*"
 _SECTIONS: Final = frozenset({"properties", "context", "traits"})
@@ -147,6 +147,8 @@ class _Drawer:
             for text, kind in ((scanners.link, "string"), (scanners.honeypot, "bool"), (scanners.known, "bool")):
                 if text is not None:
                     self._expression(text, _Rule("scanners", scanners.click), cast("Type", kind))
+        if derived.friction is not None:
+            self._friction(derived.friction)
         for answer in derived.answers:
             self._test(answer.events, "answers")
             here = _Rule("answers", answer.events)
@@ -154,6 +156,14 @@ class _Drawer:
             for text in (answer.survey, answer.kind, answer.comment):
                 if text is not None:
                     self._expression(text, here, "string")
+
+    def _friction(self, friction: d.Friction) -> None:
+        self.own.add(folded(FRICTION))
+        for rule in friction.rules:
+            for events in (rule.events, rule.until):
+                if events is not None:
+                    self._test(events, f"friction {rule.kind}")
+                    self._expression(rule.place, _Rule(f"friction {rule.kind}", events), "string")
 
     def journey(self, journey: d.Journey) -> None:
         for score in journey.scores:

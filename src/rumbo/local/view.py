@@ -20,7 +20,7 @@ from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine
 from rumbo.core.visit import by_page
 
-_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger", "visits", "answers"})  # fmt: skip
+_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger", "visits", "answers", "trouble"})  # fmt: skip
 _JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable", "holds", "flows", "flown"})  # fmt: skip
 
 
@@ -144,6 +144,15 @@ class AnswerView(msgspec.Struct, frozen=True, rename={"class_": "class"}):
     path: dict[str, tuple[Visit, ...]] = {}
 
 
+class FrictionView(msgspec.Struct, frozen=True):
+    """A friction: its kind, where it was (null: not known), how much it weighs, and when."""
+
+    kind: str
+    place: str | None
+    weight: float
+    at: str
+
+
 class CustomerView(msgspec.Struct, frozen=True):
     """Everything known about one customer, read at `as_of`."""
 
@@ -173,6 +182,8 @@ class CustomerView(msgspec.Struct, frozen=True):
     """The last sessions, the latest first."""
     pages: tuple[PageView, ...] = ()
     """Time on each page, the page viewed last first."""
+    frictions: tuple[FrictionView, ...] = ()
+    """The last frictions, the latest first."""
     answers: tuple[AnswerView, ...] = ()
     """The last answer to each survey, the latest first."""
     more: dict[str, Any] = {}
@@ -200,6 +211,7 @@ def profile_view(profile: Profile, program: Program, now: Instant) -> CustomerVi
         suppressed_since=_listed_since(profile.ledger),
         sessions=_sessions(profile.visits),
         pages=_pages(profile.visits),
+        frictions=_frictions(profile),
         answers=_answers(profile),
         more=_more(profile, _SHOWN),
     )
@@ -234,6 +246,11 @@ def _sessions(visits: Visits | None) -> tuple[SessionView, ...]:
 def _pages(visits: Visits | None) -> tuple[PageView, ...]:
     found = by_page(visits).items() if visits is not None else ()
     return tuple(PageView(page, time / SECOND, views, isoformat(last)) for page, (time, views, last) in found)
+
+
+def _frictions(profile: Profile) -> tuple[FrictionView, ...]:
+    last = profile.trouble.last if profile.trouble is not None else []
+    return tuple(FrictionView(kind, place or None, weight, isoformat(at)) for at, kind, place, weight in reversed(last))
 
 
 def _answers(profile: Profile) -> tuple[AnswerView, ...]:

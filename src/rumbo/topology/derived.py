@@ -1,4 +1,4 @@
-"""What a topology derives from interactions and tells of them, as authors write it once for all journeys: sessions, scanners, answers to surveys."""
+"""What a topology derives from interactions and tells of them, as authors write it once for all journeys: sessions, scanners, friction, answers to surveys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rumbo.core.instant import DAY, MINUTE, format_duration
 from rumbo.core.interaction import folded
 from rumbo.core.scanner import RECENT
 from rumbo.topology.fields import Fields
+from rumbo.topology.friction import friction
 from rumbo.topology.problem import Notes
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml
@@ -25,13 +26,14 @@ _HUMAN = EventTest((folded("Page Viewed"),), None, "Page Viewed")
 
 
 def derived(topology: Fields, notes: Notes) -> Derived:
-    """`sessions:`, `scanners:` and `answers:` of a topology; problems are noted."""
+    """`sessions:`, `scanners:`, `friction:` and `answers:` of a topology; problems are noted."""
     words = Words(notes)
-    sessions, guard = topology.node("sessions"), topology.node("scanners")
+    sessions, guard, trouble = (topology.node(key) for key in ("sessions", "scanners", "friction"))
     return Derived(
         _sessions(sessions, words) if sessions is not None else None,
         _scanners(guard, words) if guard is not None else None,
         tuple(_answer(item, words) for item in topology.items("answers")),
+        friction(trouble, words) if trouble is not None else None,
     )
 
 

@@ -44,6 +44,7 @@ _KEYS = (
     "sessions",
     "scanners",
     "answers",
+    "friction",
 )
 _SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
 _OUTPUTS = tuple(OutputTopics.__struct_fields__)

@@ -96,17 +96,19 @@ function known() {
   const exposures = pairs("Experiments");
   const consents = pairs("Consents");
   const answers = pairs("Survey answers");
+  const frictions = pairs("Friction");
   const traits = pairs("Traits");
   const last = pairs("Last seen");
   const counters = pairs("Counted");
   const more = pairs("More");
-  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, channel.root, consents.root, answers.root, messages.root, exposures.root, traits.root, last.root, counters.root, more.root);
+  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, channel.root, consents.root, answers.root, frictions.root, messages.root, exposures.root, traits.root, last.root, counters.root, more.root);
   const tell = (found, names) => {
     const called = (key) => names.get(key) ?? key;
     listed.hidden = !found.suppressed_since;
     say(listed, `On the suppression list since ${instant(found.suppressed_since)}.`);
     consents.tell((found.consents ?? []).map((each) => [`${any(each.purpose, "every purpose")} by ${any(each.channel, "every channel")}`, word(each)]));
     answers.tell((found.answers ?? []).map((each) => [`${each.survey} · ${each.kind}`, answered(each)]));
+    frictions.tell((found.frictions ?? []).map((each) => [each.kind.replaceAll("_", " "), `${each.place ? `${each.place}, ` : ""}${instant(each.at, true)}`]));
     channel.tell(preferred(found.preferred_channel));
     messages.tell((found.messages ?? []).slice(0, MESSAGES).map((each) => [`${each.rule.split("/").at(-1)} · ${instant(each.sent, true)}`, became(each)]));
     exposures.tell(Object.entries(found.exposures ?? {}).map(([name, variant]) => [name, variant]));

@@ -47,11 +47,31 @@ TOPOLOGY: Final = Shape(
         Field("plan", Text("file"), "declared tracking plan, which `rumbo check` holds the journeys against", "plan: plan.yaml"),
         Field("sessions", Of("sessions"), "what a session is, from which sessions and the time on pages are told", "sessions: {event: Page Viewed}"),
         Field("scanners", Of("scanners"), "which clicks may be a mail scanner's: they are put aside until a human shows", "scanners: {click: Email Link Clicked}"),
+        Field("friction", Of("friction"), "where customers have trouble: eight kinds, each as usual, changed or off", "friction: {}"),
         Field("answers", Many(Of("answers")), "which interactions are answers to surveys; the last ones are in the customer view", "answers: {event: Survey Answered, kind: nps}"),
         Field("journal", Whole(0, 1000), "interactions of each customer kept for the customer view: so many on which something was decided, and so many others", "journal: 50", "0"),
     ),
     "topology: saas\nsources:\n  - {topic: product-events, lateness: 10m}\njourneys: [journey.yaml]\nzone: Europe/Madrid\n",
 )  # fmt: skip
+
+_OFF: Final = Choice(("off",))
+
+
+def _friction(shape: str, title: str, meaning: str, fields: tuple[Field, ...], example: str) -> Shape:
+    return Shape(
+        shape, title, meaning,
+        (
+            Field("event", Many(Text("name of an event")), "the interactions", "event: Click", "as in the table of the guide to the language"),
+            Field("where", Expression(), "only those on which it holds", 'where: "event.anonymous == false"'),
+            Field("place", Expression("the place"), "what names the place; where it is needed and unknown, the interaction does not count", "place: event.properties.target", "as in the table"),
+            *fields,
+            Field("weight", Number(0), "how much it weighs, above 0", "weight: 5", "as in the table"),
+        ),
+        example,
+    )  # fmt: skip
+
+
+_WITHIN: Final = Field("within", Length(), "in less than this, at most `30d`", "within: 3s", "as in the table")
 
 OUTER: Final = (
     TOPOLOGY,
@@ -120,6 +140,38 @@ OUTER: Final = (
             Field("dwell", Length(), "how long a human stays at the least", "dwell: 10s", "5s"),
         ),
         "click: Email Link Clicked\nlink: event.properties.link_url\nknown: \"event.context.userAgent.contains('Barracuda')\"\nfor: 60s\n",
+    ),
+    Shape(
+        "friction", "Friction",
+        "Trouble that customers have, told from raw interactions: each kind is as usual where nothing is said of it, changed by a mapping, or `off`. Rules name "
+        "`Friction Detected` like any event (`event.properties`: `kind`, `place`, `weight`, `count`).",
+        (
+            Field("rage_click", Either((_OFF, Of("friction_count"))), "several clicks on one element at once", "rage_click: {event: Click, place: event.properties.target}", "3 in 2s"),
+            Field("form_error", Either((_OFF, Of("friction_count"))), "errors in one form", "form_error: {count: 3}", "2 in 10m"),
+            Field("form_abandoned", Either((_OFF, Of("friction_form"))), "a form that was begun and not sent; told at that instant, on a silent topic too", "form_abandoned: {within: 20m}", "after 10m"),
+            Field("error_page", Either((_OFF, Of("friction_count"))), "error pages in a [session](#sessions), or without sessions in `within`", "error_page: off", "3 a session, or in 30m"),
+            Field("back_and_forth", Either((_OFF, Of("friction_count"))), "two pages by turns: back to the page before so many times", "back_and_forth: {within: 2m}", "2 in 1m"),
+            Field("repeated_ticket", Either((_OFF, Of("friction_count"))), "tickets on one topic", "repeated_ticket: {event: Case Opened, place: event.properties.reason}", "2 in 7d"),
+            Field("payment_failure", Either((_OFF, Of("friction_each"))), "each payment that failed", "payment_failure: {weight: 10}", "weight 8"),
+            Field("stuck_in_stage", Either((_OFF, Of("friction_stuck"))), "longer in a stage than its `stuck_after`; the place is the stage", "stuck_in_stage: {weight: 2}", "weight 4"),
+        ),
+        "rage_click: {event: Click, place: event.properties.target}\npayment_failure: {weight: 10}\nback_and_forth: off\n",
+    ),
+    _friction(
+        "friction_count", "Friction that counts", "So many interactions in a length of time. Those that made a friction are spent.",
+        (Field("count", Whole(2, 8), "how many", "count: 4", "as in the table"), _WITHIN),
+        "event: Click\nplace: event.properties.target\ncount: 4\n",
+    ),
+    _friction(
+        "friction_form", "Friction by absence", "One that none of `until` at the same place followed in time.",
+        (Field("until", EVENT, "what ends the form well", "until: [Form Submitted, Form Cancelled]", "Form Submitted"), _WITHIN),
+        "event: Form Opened\nuntil: Form Sent\nwithin: 20m\n",
+    ),
+    _friction("friction_each", "Friction each time", "Each such interaction.", (), "event: Charge Failed\nweight: 10\n"),
+    Shape(
+        "friction_stuck", "Friction of a stage", "Told with `stage.stuck`.",
+        (Field("weight", Number(0), "how much it weighs, above 0", "weight: 2", "4"),),
+        "weight: 2\n",
     ),
     Shape(
         "answers", "Answers to surveys",
