@@ -205,9 +205,11 @@ class Round:
         self.faults += 1
 
     def end(self, name: str = "one") -> None:
-        """SIGTERM: it must end in order within ten seconds."""
+        """SIGTERM: it must end in order within ten seconds, once it answers; one that is still starting just ends."""
+        worker = self.workers.pop(name)
+        worker.until(lambda: worker.metric("rumbo_partitions_assigned") is not None)
         began = time.monotonic()
-        code = self.workers.pop(name).end(15)
+        code = worker.end(15)
         self.ends.append(round(time.monotonic() - began, 2))
         assert code == 0, f"SIGTERM: exit {code}"
         assert self.ends[-1] < 10, f"SIGTERM took {self.ends[-1]} s"

@@ -79,6 +79,7 @@ class Worker:
             window = Window(carriers, self.url)
             api = Api(window, self.settings)
             self.metrics.read_from(partial(readings, carriers))
+            self._listen()
             await web.start(partial(health, carriers), api.routes())
             app = self._app(carriers)
             window.shares = app.assignor.shares
@@ -107,10 +108,13 @@ class Worker:
                 log.error("unexpected: this is a mistake of ours", exc_info=error)
         self._over.set()
 
-    async def _until_over(self, app: Any, carriers: tuple[Carrier, ...], broker: Broker) -> None:
+    def _listen(self) -> None:
+        """From here on a signal ends the worker in order; before, it has begun nothing, and a signal ends the process."""
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self._over.set)
+
+    async def _until_over(self, app: Any, carriers: tuple[Carrier, ...], broker: Broker) -> None:
         if not await self._start(app):
             await self._stop(app, carriers)
             return
