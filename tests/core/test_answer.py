@@ -15,8 +15,8 @@ from rumbo.core.interaction import Interaction, folded
 from rumbo.core.mistyped import Mistyped
 from rumbo.core.program import Program
 from rumbo.local import profile_view
+from tests.core.one_customer import START, OneCustomer
 
-START = 1_767_225_600_000_000
 ANSWERED = d.EventTest(("surveyanswered",), None, "Survey Answered")
 FIELDS = {"comment": "event.properties.comment"}
 KINDS = d.AnswerRule(ANSWERED, "event.properties.kind", **FIELDS)
@@ -43,11 +43,7 @@ def answer(at: int, score, number: int = 0, survey: str = "s", **said) -> Intera
 
 
 def hear(machine: Program, *events: Interaction):
-    profile = machine.load("c", None)
-    for each in events:
-        machine.advance(profile, each)
-        profile = machine.load("c", machine.dump(profile))
-    return profile
+    return OneCustomer(machine).hear(*events).profile
 
 
 SURVEY = st.sampled_from([f"s{n}" for n in range(SURVEYS + 4)])

@@ -16,12 +16,7 @@ from rumbo.core.instant import DAY, HOUR, MINUTE, SECOND
 from rumbo.core.interaction import Interaction, folded
 from rumbo.core.program import Program
 from rumbo.topology.friction import KINDS
-
-START = 1_767_225_600_000_000
-
-
-def named(name: str) -> d.EventTest:
-    return d.EventTest((folded(name),), None, name)
+from tests.core.one_customer import START, OneCustomer, named
 
 
 def rule(kind: str) -> d.FrictionRule:
@@ -38,22 +33,10 @@ TOLD = d.Trigger("told", d.OnEvent(FRICTION), d.Action("crm"))
 INDEX = d.Score("index", (d.Points("f", FRICTION, "event.properties.weight", half_life=7 * DAY),))
 
 
-class World:
+class World(OneCustomer):
     def __init__(self, friction: d.Friction = EVERY, sessions: d.Sessions | None = None, **parts) -> None:
         journey = d.Journey("j", "1.0", **({"triggers": (TOLD,), "scores": (INDEX,)} | parts))
-        self.program = Program("test", [journey], derived=d.Derived(sessions, friction=friction))
-        self.profile = self.program.load("c", None)
-        self.decisions: list = []
-
-    def hear(self, *events: Interaction) -> World:
-        for each in events:
-            self.decisions += self.program.advance(self.profile, each)
-            self.profile = self.program.load("c", self.program.dump(self.profile))
-        return self
-
-    def until(self, at: int) -> World:
-        self.decisions += self.program.fire(self.profile, START + at)
-        return self
+        super().__init__(Program("test", [journey], derived=d.Derived(sessions, friction=friction)))
 
     @property
     def told(self) -> list[int]:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from rumbo.core import definition as d
 from rumbo.core.instant import DAY, HOUR
-from rumbo.core.interaction import Interaction
 from rumbo.core.message import CAP, ID, Message, status_of
 from rumbo.core.program import Program
+from tests.core.one_customer import OneCustomer
 from tests.core.test_step import START, A, B, brief, event, named
 
 MESSAGES = (
@@ -21,21 +21,14 @@ CONTACT = d.Contact(messages=MESSAGES)
 MAIL = d.Trigger("mail", d.OnEvent(A), d.Action("message"))
 
 
-class World:
+class World(OneCustomer):
     """One customer; `sent` are the ids of what was asked for."""
 
     def __init__(self, *made: d.Trigger, contact: d.Contact = CONTACT, **parts) -> None:
-        self.program = Program("test", [d.Journey("j", "1.0", triggers=made, **parts)], contact=contact)
-        self.profile, self.decisions = self.program.load("c", None), []
+        super().__init__(Program("test", [d.Journey("j", "1.0", triggers=made, **parts)], contact=contact))
 
-    def hear(self, *events: Interaction) -> World:
-        for each in events:
-            self.decisions += self.program.advance(self.profile, each)
-            self.profile = self.program.load("c", self.program.dump(self.profile))
-        return self
-
-    def until(self, at: int) -> list:
-        self.decisions += self.program.fire(self.profile, START + at)
+    def said_until(self, at: int) -> list:
+        self.until(at)
         return [(each.at - START, brief(each.data)) for each in self.decisions]
 
     @property
@@ -52,25 +45,25 @@ UNOPENED = nudge(d.MessageIs("mail", "opened", not_=True, length=3 * DAY))
 
 def test_a_mail_that_is_not_opened_is_seen_at_that_instant():
     """On a silent topic too; opened, or clicked, in time it is not."""
-    assert World(MAIL, UNOPENED).hear(event("A")).until(9 * DAY) == [(0, "mail"), (3 * DAY, "nudge")]
+    assert World(MAIL, UNOPENED).hear(event("A")).said_until(9 * DAY) == [(0, "mail"), (3 * DAY, "nudge")]
     for status in ("Opened", "Clicked"):
         world = World(MAIL, UNOPENED).hear(event("A"))
-        assert world.hear(event(status, DAY, id=world.sent[0])).until(9 * DAY) == [(0, "mail")]
+        assert world.hear(event(status, DAY, id=world.sent[0])).said_until(9 * DAY) == [(0, "mail")]
     delivered = World(MAIL, UNOPENED).hear(event("A"))
-    assert delivered.hear(event("Delivered", DAY, id=delivered.sent[0])).until(9 * DAY)[1:] == [(3 * DAY, "nudge")]
+    assert delivered.hear(event("Delivered", DAY, id=delivered.sent[0])).said_until(9 * DAY)[1:] == [(3 * DAY, "nudge")]
 
 
 def test_the_last_message_of_the_rule_counts():
     world = World(MAIL, UNOPENED).hear(event("A"), event("A", 2 * DAY))
-    assert world.until(9 * DAY) == [(0, "mail"), (2 * DAY, "mail"), (5 * DAY, "nudge")]
+    assert world.said_until(9 * DAY) == [(0, "mail"), (2 * DAY, "mail"), (5 * DAY, "nudge")]
 
 
 def test_a_status_is_a_condition_of_triggers_and_segments():
     clicked = nudge(d.MessageIs("mail", "clicked"))
     world = World(MAIL, clicked, segments=(d.Segment("cold", d.MessageIs("mail", "opened", not_=True, length=DAY)),))
     world.hear(event("A"))
-    world.until(2 * DAY)
-    assert world.hear(event("Clicked", 3 * DAY, id=world.sent[0])).until(3 * DAY) == [
+    world.said_until(2 * DAY)
+    assert world.hear(event("Clicked", 3 * DAY, id=world.sent[0])).said_until(3 * DAY) == [
         (0, "mail"),
         (DAY, "entered cold"),
         (3 * DAY, "left cold"),
@@ -95,10 +88,10 @@ def test_a_wait_of_a_flow_ends_with_the_answer():
 
 def test_what_is_not_ours_or_not_a_message_is_counted_and_changes_nothing():
     world = World(MAIL, UNOPENED).hear(event("A"), event("Opened", HOUR, id="f" * 64), event("Opened", 2 * HOUR, id=7))
-    assert world.until(9 * DAY) == [(0, "mail"), (3 * DAY, "nudge")]
+    assert world.said_until(9 * DAY) == [(0, "mail"), (3 * DAY, "nudge")]
     assert world.program.stats["message_unknown"] == 2
     task = d.Trigger("mail", d.OnEvent(A), d.Action("crm"))
-    assert World(task, UNOPENED).hear(event("A")).until(9 * DAY) == [(0, "mail")]
+    assert World(task, UNOPENED).hear(event("A")).said_until(9 * DAY) == [(0, "mail")]
 
 
 def test_a_cap_on_deliveries_counts_what_has_arrived():
@@ -106,7 +99,7 @@ def test_a_cap_on_deliveries_counts_what_has_arrived():
     world = World(d.Trigger("mail", d.OnEvent(A), d.Action("message"), limits=limits))
     world.hear(event("A"), event("A", 1))
     world.hear(event("Delivered", 2, id=world.sent[0]), event("A", 3), event("A", DAY + 2))
-    assert world.until(DAY + 2) == [(0, "mail"), (1, "mail"), (3, "cap mail"), (DAY + 2, "mail")]
+    assert world.said_until(DAY + 2) == [(0, "mail"), (1, "mail"), (3, "cap mail"), (DAY + 2, "mail")]
 
 
 def test_the_ledger_is_bounded_and_counts_what_it_forgets():

@@ -11,13 +11,7 @@ from rumbo.core.instant import DAY, HOUR, MINUTE, SECOND
 from rumbo.core.interaction import Interaction, folded
 from rumbo.core.program import Program
 from rumbo.core.scanner import HELD, SINCE
-
-START = 1_767_225_600_000_000
-
-
-def named(*names: str) -> d.EventTest:
-    return d.EventTest(tuple(map(folded, names)), None, " or ".join(names))
-
+from tests.core.one_customer import START, OneCustomer, named
 
 CLICK = named("Email Link Clicked")
 SCANNERS = d.Derived(scanners=d.Scanners(
@@ -43,20 +37,9 @@ def click(at: int, link: str, number: int = 0, **said) -> Interaction:
     return event("Email Link Clicked", at, number, link=link, **said)
 
 
-class World:
+class World(OneCustomer):
     def __init__(self, journey: d.Journey = JOURNEY, derived: d.Derived = SCANNERS) -> None:
-        self.program = Program("test", [journey], derived=derived)
-        self.profile, self.decisions = self.program.load("c", None), []
-
-    def hear(self, *events: Interaction) -> World:
-        for each in events:
-            self.decisions += self.program.advance(self.profile, each)
-            self.profile = self.program.load("c", self.program.dump(self.profile))
-        return self
-
-    def until(self, at: int) -> World:
-        self.decisions += self.program.fire(self.profile, START + at)
-        return self
+        super().__init__(Program("test", [journey], derived=derived))
 
     @property
     def net(self) -> list[tuple[int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from hashlib import blake2b
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ from rumbo.core.outputs import (
     StageSuggested,
     StageUnstable,
 )
-from rumbo.core.program import Program
+from rumbo.core.program import ID_BYTES, Program
 
 START = parse_instant("2026-01-01T00:00:00Z")
 MESSAGE = d.Action("message", purpose="service")
@@ -467,3 +468,17 @@ def test_rules_that_cannot_fire_cost_nothing():
         return counted
 
     assert calls(1_000) == calls(10)
+
+
+def test_an_ids_hash_that_stands_across_two_others_is_no_repeat():
+    """Only a whole entry of the ring is an id that was met."""
+    program, met = Program("test", [d.Journey("j", "1.0")]), event("A")
+    digest = blake2b(met.id.encode(), digest_size=ID_BYTES).digest()
+    profile = program.load("c", None)
+    profile.ring = b"12345" + digest + b"1234567"
+    assert not program.knows(profile, met)
+    program.advance(profile, met)
+    assert profile.events == 1
+    assert program.knows(profile, met)
+    program.advance(profile, met)
+    assert profile.events == 1

@@ -12,11 +12,10 @@ from rumbo.core import definition as d
 from rumbo.core import profile as record
 from rumbo.core.instant import MINUTE, SECOND
 from rumbo.core.interaction import Interaction, folded
-from rumbo.core.profile import Profile
 from rumbo.core.program import Program
 from rumbo.core.visit import PAGES, SPANS, VIEWS, by_page, dwell
+from tests.core.one_customer import START, OneCustomer
 
-START = 1_767_225_600_000_000
 GAP = 30 * MINUTE
 VIEW = d.EventTest(("pageviewed", "click"), None, "Page Viewed or Click")
 SESSIONS = d.Derived(d.Sessions(VIEW, GAP))
@@ -34,39 +33,27 @@ def event(name: str, at: int, page: str | None = None, number: int = 0) -> Inter
     return Interaction("c", name, folded(name), f"{name}-{at}-{number}", START + at, "t", 0, number, said)
 
 
-class World:
+class World(OneCustomer):
     def __init__(self, *triggers: d.Trigger, **parts) -> None:
-        self.program = Program("test", [d.Journey("j", "1.0", triggers=triggers, **parts)], derived=SESSIONS)
-        self.profile: Profile = self.program.load("c", None)
-        self.decisions: list = []
-
-    def hear(self, *events: Interaction) -> World:
-        for each in events:
-            self.decisions += self.program.advance(self.profile, each)
-            self.profile = self.program.load("c", self.program.dump(self.profile))
-        return self
-
-    def until(self, at: int) -> list[tuple[int, str]]:
-        self.decisions += self.program.fire(self.profile, START + at)
-        return [(each.at - START, each.data.trigger) for each in self.decisions if each.kind == "action.requested"]
+        super().__init__(Program("test", [d.Journey("j", "1.0", triggers=triggers, **parts)], derived=SESSIONS))
 
 
 def test_a_session_ends_when_its_gap_has_passed_and_an_interaction_at_that_instant_still_belongs_to_it():
     views = (event("Page Viewed", 0, "/a"), event("Click", GAP), event("Page Viewed", 2 * GAP, "/b"))
-    assert World(*SIGNALS).hear(*views).until(9 * GAP) == [
+    assert World(*SIGNALS).hear(*views).until(9 * GAP).asked() == [
         (0, "sessionstarted"),
         (2 * GAP, "pageleft"),
         (3 * GAP, "pageleft"),
         (3 * GAP, "sessionended"),
     ]
     apart = (event("Page Viewed", 0, "/a"), event("Page Viewed", GAP + 1, "/b"))
-    names = [name for _, name in World(*SIGNALS).hear(*apart).until(9 * GAP)]
+    names = [name for _, name in World(*SIGNALS).hear(*apart).until(9 * GAP).asked()]
     assert names == ["sessionstarted", "pageleft", "sessionended"] * 2
 
 
 def test_what_does_not_count_makes_no_session_and_prolongs_none():
     world = World(*SIGNALS).hear(event("Invoice Paid", 0), event("Page Viewed", MINUTE), event("Invoice Paid", GAP))
-    assert [at for at, _ in world.until(9 * GAP)] == [MINUTE, MINUTE + GAP]
+    assert [at for at, _ in world.until(9 * GAP).asked()] == [MINUTE, MINUTE + GAP]
 
 
 def test_a_page_is_left_with_the_next_view_and_the_last_one_with_the_last_interaction():
@@ -100,7 +87,7 @@ def test_time_on_pages_is_a_condition():
         event("Page Viewed", GAP * 3, "/pricing"),
         event("Click", GAP * 3 + 30 * SECOND),
     )
-    assert world.until(GAP * 9) == [
+    assert world.until(GAP * 9).asked() == [
         (65 * SECOND, "pricing"), (65 * SECOND, "session"), (95 * SECOND, "any"), (GAP * 3 + 30 * SECOND, "exact"),
     ]  # fmt: skip
 
@@ -112,14 +99,14 @@ def test_signals_count_and_score_like_any_event():
     often = d.Trigger("often", d.OnCondition(d.Happened(started, 3, 20 * GAP)), d.Action("crm"))
     warm = d.Trigger("warm", d.OnBand("s", "warm"), d.Action("crm"))
     world = World(often, warm, scores=(score,)).hear(*(event("Click", at * 3 * GAP) for at in range(3)))
-    assert world.until(9 * GAP) == [(3 * GAP, "warm"), (6 * GAP, "often")]
+    assert world.until(9 * GAP).asked() == [(3 * GAP, "warm"), (6 * GAP, "often")]
 
 
 def test_a_strict_sequence_is_not_broken_by_what_is_derived():
     steps = tuple(d.SequenceStep(d.EventTest(("pageviewed",), None, "Page Viewed"), strict=at > 0) for at in range(3))
     world = World(d.Trigger("three", d.Sequence(steps, GAP), d.Action("crm")), *SIGNALS[1:2])
     world.hear(*(event("Page Viewed", at * SECOND, f"/{at}") for at in range(3)))
-    assert (2 * SECOND, "three") in world.until(SECOND * 3)
+    assert (2 * SECOND, "three") in world.until(SECOND * 3).asked()
 
 
 histories = st.lists(

@@ -94,13 +94,7 @@ def run(topology: Topology, records: Iterable[RawRecord], until: Instant) -> Out
             if row.key[:1] == b"p" and row.value
         }
         found.append(Outcome([_decision(msgspec.json.decode(row.value)) for row in rows], kept, metrics))
-        for process in list(world.processes):
-            process.dead = True
-            for task in [*process.tasks, *process.carrier._tasks.values()]:
-                task.cancel()
-            for store in process.stores:
-                store.close()
-        await asyncio.sleep(0)
+        await world.end()
 
     try:
         loop.set_exception_handler(lambda *_: None)

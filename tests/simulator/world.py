@@ -193,6 +193,10 @@ class World:
             assert loop.time() < END_SECONDS, f"it never came to rest: {self.said[-3:]}; {self.standing()}"
             await asyncio.sleep(0.2)
         check(self)
+        await self.end()
+
+    async def end(self) -> None:
+        """Nobody runs any more, and every folder is given back."""
         for process in list(self.processes):
             process.dead = True
             for task in [*process.tasks, *process.carrier._tasks.values()]:

@@ -133,8 +133,7 @@ class Program:
 
     def knows(self, profile: Profile, event: Interaction) -> bool:
         """Whether this id is among the last ones."""
-        digest, ring = blake2b(event.id.encode(), digest_size=ID_BYTES).digest(), profile.ring
-        return any(ring[at : at + ID_BYTES] == digest for at in range(0, len(ring), RING_ENTRY))
+        return _place(profile.ring, blake2b(event.id.encode(), digest_size=ID_BYTES).digest()) >= 0
 
     def pass_by(self, profile: Profile, event: Interaction) -> list[Decision]:
         """Take an interaction's id and time, and nothing else: it is not stepped. What its time makes due is."""
@@ -321,9 +320,7 @@ class Program:
         digest = hashed.digest()
         body = (crc32(event.properties_raw, event.at & 0xFFFFFFFF) & 0xFFFF).to_bytes(2, "big")
         ring = profile.ring
-        found = ring.find(digest)
-        while found >= 0 and found % RING_ENTRY:
-            found = ring.find(digest, found + 1)
+        found = _place(ring, digest)
         if found >= 0:
             same = ring[found + ID_BYTES : found + RING_ENTRY] == body
             self.stats["duplicate" if same else "duplicate_conflict"] += 1
@@ -402,6 +399,14 @@ class _Plan(NamedTuple):
     steps: tuple[Step, ...]
     """In their order: what is not in the definition is not among them."""
     journeys: tuple[tuple[JourneyMachine, Plan], ...]
+
+
+def _place(ring: bytes, digest: bytes) -> int:
+    """Where an id's hash stands among the last ones; negative where it does not."""
+    found = ring.find(digest)
+    while found >= 0 and found % RING_ENTRY:  # by chance, across two entries
+        found = ring.find(digest, found + 1)
+    return found
 
 
 def _at(journey: str, hear: Step) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -19,22 +19,6 @@ from rumbo.topology.yaml import Yaml, plain
 CUSTOMER = "example"
 STATUSES = tuple(consents.STATUSES)
 _GIVEN = ("after", "late", "event", "properties", "context", "traits", "id", "account")
-_KINDS = (
-    "stage",
-    "action",
-    "suppressed",
-    "score",
-    "stuck",
-    "unstable",
-    "suggested",
-    "segment",
-    "flow",
-    "retracted",
-    "quarantined",
-)
-_THEN = ("after", *_KINDS, "gate", "band", "change")
-
-
 Kind = Literal[
     "stage",
     "action",
@@ -48,6 +32,8 @@ Kind = Literal[
     "retracted",
     "quarantined",
 ]
+_KINDS = get_args(Kind)
+_THEN = ("after", *_KINDS, "gate", "band", "change")
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -238,5 +224,5 @@ def _expectation(node: Yaml, where: str, names: dict[str, list[str]] | None, not
     if names is not None and kind in names and name not in names[kind]:
         notes.error(fields.at(kind), f"{where}: {kind} '{name}' is not defined", meant(name, names[kind]))
     return Expectation(
-        fields.length("after", 0, zero=True) or 0, kind, name, fields.text("gate"), fields.text("band"), node.line, fields.text("change"),  # type: ignore[arg-type]  # one of the kinds
+        fields.length("after", 0, zero=True) or 0, kind, name, fields.text("gate"), fields.text("band"), node.line, fields.text("change"),
     )  # fmt: skip

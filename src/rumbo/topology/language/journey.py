@@ -8,6 +8,7 @@ from rumbo.topology.language.kinds import (
     CAP,
     CONDITION,
     EVENT,
+    EVENTS,
     Anything,
     Choice,
     Either,
@@ -26,9 +27,8 @@ from rumbo.topology.language.kinds import (
     Whole,
 )
 
-_EVENTS: Final = Many(Text("name of an event"))
 _EVENT: Final = Field(
-    "event", _EVENTS, "the interaction, or any of several", "event: [Page Viewed, Screen Viewed]", needed=True
+    "event", EVENTS, "the interaction, or any of several", "event: [Page Viewed, Screen Viewed]", needed=True
 )
 _WHERE: Final = Field(
     "where",
@@ -102,7 +102,7 @@ _SCORES: Final = (
     Shape(
         "reset", "A reset", "On an interaction, or as a condition becomes true, points are multiplied or brought down.",
         (
-            Field("event", _EVENTS, "the interaction", "event: Deal Lost"),
+            Field("event", EVENTS, "the interaction", "event: Deal Lost"),
             _WHERE,
             Field("when", CONDITION, "with `event`: only while it holds; alone: as it becomes true", "when: {stage: decision}"),
             Field("multiply", Number(0, 1), "the share that is left", "multiply: 0.5"),
@@ -262,7 +262,7 @@ _FORMS: Final = (
     "segment",
 )
 _CALLS: Final = (
-    Field("event", _EVENTS, "called by each such interaction", "event: Email Link Clicked"),
+    Field("event", EVENTS, "called by each such interaction", "event: Email Link Clicked"),
     Field("when", CONDITION, "called each time that the condition becomes true", "when: pricing_interest"),
     Field(
         "absence",

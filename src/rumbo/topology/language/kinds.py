@@ -135,7 +135,8 @@ class Shape(msgspec.Struct, frozen=True):
     free: str = ""
 
 
-EVENT: Final = Either((Text("name of an event"), Many(Text("name of an event")), Of("event")))
+EVENTS: Final = Many(Text("name of an event"))
+EVENT: Final = Either((Text("name of an event"), EVENTS, Of("event")))
 CONDITION: Final = Either(
     (
         Text("name from `define`"),

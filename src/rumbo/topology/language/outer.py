@@ -7,6 +7,7 @@ from typing import Final
 from rumbo.topology.language.kinds import (
     CAP,
     EVENT,
+    EVENTS,
     Anything,
     Choice,
     Either,
@@ -61,7 +62,7 @@ def _friction(shape: str, title: str, meaning: str, fields: tuple[Field, ...], e
     return Shape(
         shape, title, meaning,
         (
-            Field("event", Many(Text("name of an event")), "the interactions", "event: Click", "as in the table of the guide to the language"),
+            Field("event", EVENTS, "the interactions", "event: Click", "as in the table of the guide to the language"),
             Field("where", Expression(), "only those on which it holds", 'where: "event.anonymous == false"'),
             Field("place", Expression("the place"), "what names the place; where it is needed and unknown, the interaction does not count", "place: event.properties.target", "as in the table"),
             *fields,
@@ -114,7 +115,7 @@ OUTER: Final = (
         "Runs of interactions of which no two neighbours are more than `gap` apart. Rules name what is derived from them like any event: `Session Started`, "
         "`Page Left` (`properties.page`, `seconds`) and, `gap` after the last interaction, `Session Ended` (`seconds`, `events`, `pages`, `page`: the last one).",
         (
-            Field("event", Many(Text("name of an event")), "the interactions that make a session", "event: [Page Viewed, Element Clicked]", needed=True),
+            Field("event", EVENTS, "the interactions that make a session", "event: [Page Viewed, Element Clicked]", needed=True),
             Field("where", Expression(), "only those on which it holds", 'where: "event.anonymous == false"'),
             Field("gap", Length(), "after how long without one a session is over; at most `1d`", "gap: 20m", "30m"),
             Field("page", Expression("a page's name"), "the page that is viewed; an interaction on which it is unknown is no view", "page: event.context.page.path", "event.properties.path"),
@@ -178,7 +179,7 @@ OUTER: Final = (
         "An interaction that answers a survey. Of each survey the latest answer is kept, with its class and the stages that led to it. "
         "Scores are whole numbers: `nps` 0 to 10 (promoter from 9, passive from 7, detractor), `csat` 1 to 5 (satisfied from 4), `ces` 1 to 7 (easy from 5).",
         (
-            Field("event", Many(Text("name of an event")), "the interactions that are answers", "event: Survey Answered", needed=True),
+            Field("event", EVENTS, "the interactions that are answers", "event: Survey Answered", needed=True),
             Field("where", Expression(), "only those on which it holds", 'where: "event.properties.finished == true"'),
             Field("kind", Either((Choice(("nps", "csat", "ces")), Expression("one of them"))), "the kind of the survey, which says the scale", "kind: event.properties.kind", needed=True),
             Field("survey", Expression("a text"), "the survey's name; write `\"'onboarding'\"` for one that is always the same", "survey: event.properties.survey_id", "event.properties.survey"),
@@ -223,7 +224,7 @@ OUTER: Final = (
     Shape(
         "consent", "A consent", "An interaction that says a consent; each part is an expression over it.",
         (
-            Field("event", Many(Text("name of an event")), "the interaction", "event: Consent Changed", needed=True),
+            Field("event", EVENTS, "the interaction", "event: Consent Changed", needed=True),
             Field("where", Expression(), "only those on which it holds", "where: \"event.properties.topic == 'mail'\""),
             Field("status", Either((_STATUS, Expression("one of the words"))), "what is said", "status: granted", needed=True),
             Field("purpose", Expression("a purpose"), "the purpose it is said of", "purpose: event.properties.purpose", "every purpose"),
@@ -259,7 +260,7 @@ OUTER: Final = (
     Shape(
         "message_rule", "A status of a message", "An interaction, and the id of the action that it speaks of.",
         (
-            Field("event", Many(Text("name of an event")), "the interaction", "event: Email Opened", needed=True),
+            Field("event", EVENTS, "the interaction", "event: Email Opened", needed=True),
             Field("where", Expression(), "only those on which it holds", 'where: "event.properties.bot != true"'),
             Field("action", Expression("the id of an action"), "the id that the action was asked for with", "action: event.properties.action_id", needed=True),
         ),
