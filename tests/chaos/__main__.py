@@ -10,6 +10,7 @@ A round begins when the machine has processor time to give (Linux tells). Rows g
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
@@ -55,7 +56,7 @@ def play(scenario: Scenario, cluster: Cluster, folder: Path, seed: int) -> dict[
     try:
         verdict = scenario.play(run)
         stall = run.stall()
-    except AssertionError as error:
+    except (AssertionError, subprocess.TimeoutExpired) as error:  # a worker that does not end is a finding as well
         failed, stall = str(error)[:900] or traceback.format_exc()[-400:], None
     finally:
         run.stop()

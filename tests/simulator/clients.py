@@ -213,13 +213,20 @@ class SourceConsumer:
         state.position, state.has_valid_position, state.again = offset, True, None
 
     async def _fetched(self, places: list[TopicPartition], timeout: float, max_records: int) -> dict[Any, list[Row]]:
-        found, states = {}, self._states
-        await self.process.net("source: fetch")  # aiokafka answers for all places from one buffer
+        states = self._states
+        found = self._read(states, places, max_records)  # aiokafka gives what it has without asking anybody
+        if not found and timeout:
+            await self.process.net("source: fetch", timeout)
+            found = self._read(states, places, max_records)
+        return found
+
+    def _read(self, states: dict[TopicPartition, Any], places: list[TopicPartition], most: int) -> dict[Any, list[Row]]:
+        found = {}
         for place in places:
             state, log = states.get(place), self.process.cluster.logs[tuple(place)]
             if state is None or not state.has_valid_position or self._states is not states:
                 continue  # of another assignment
-            limit = min(max_records, self.process.random.randrange(1, 12))
+            limit = min(most, self.process.random.randrange(1, 12))
             before = state.position
             rows, state.position = log.fetch(before, limit, committed=True)
             state.lso = log.stable
@@ -227,6 +234,4 @@ class SourceConsumer:
                 state.again = before
             if rows:
                 found[place] = rows
-        if not found and timeout:
-            await asyncio.sleep(timeout)
         return found

@@ -138,9 +138,13 @@ class Process:
         thread.__dict__.update(
             consumer=consumer,
             _ensure_consumer=lambda: self.source,
-            call_thread=lambda function, *given: function(*given),
+            call_thread=self._in_the_thread,
         )
         return consumer
+
+    async def _in_the_thread(self, function: Any, *given: Any) -> Any:
+        await self.net("source: thread")  # the consumer lives in a thread of its own
+        return await function(*given)
 
     async def _hand_over(self, message: Any) -> None:
         await self.net("agent")
@@ -160,13 +164,13 @@ class Process:
             self.crash()
             raise Died
 
-    async def net(self, point: str, errors: tuple[type[Exception], ...] = ()) -> None:
-        """An await on the network: it takes a while, and much may come between."""
+    async def net(self, point: str, seconds: float = 0.0005, errors: tuple[type[Exception], ...] = ()) -> None:
+        """An await on the network: it takes a while, now and then a long one, and much may come between."""
         if self.dead:
             raise asyncio.CancelledError
         self.passed(point)
         await asyncio.sleep(
-            self.random.uniform(0.01, 1.0) if self.world.faults and self.random.random() < FAULTS["slow"] else 0.0005
+            self.random.uniform(0.01, 1.0) if self.world.faults and self.random.random() < FAULTS["slow"] else seconds
         )
         while self.frozen:
             await self.thawed.wait()

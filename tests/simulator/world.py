@@ -11,10 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import random
 import shutil
-import tempfile
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -31,10 +29,10 @@ from rumbo.engine import position as record
 from rumbo.engine import store as store_module
 from rumbo.engine.position import Position
 from rumbo.engine.store import POSITION_KEY, Memory
+from tests.simulator import disks as disks_module
 from tests.simulator.broker import EPOCH_MS, Cluster
 from tests.simulator.clients import ChangelogConsumer, Producer
 from tests.simulator.clock import VirtualLoop
-from tests.simulator.disks import Disks
 from tests.simulator.oracle import END, check, end_of_time
 from tests.simulator.process import PARTITIONS, REFOLDING_STAGE, SOURCE, STAGE, TOPOLOGY, Process
 
@@ -46,7 +44,6 @@ LATE = 0.15
 REFOLDS = 4
 """Every fourth seed puts late events in their place."""
 END_SECONDS = 120.0
-MEMORY = "/dev/shm"  # noqa: S108  disks that need no fsync, where the machine has such
 
 
 class World:
@@ -276,13 +273,13 @@ def _one_thread(options: Any) -> Any:
 
 def play(seed: int) -> World:
     """Run one seed. Raises AssertionError where the promise is broken."""
-    folder = Path(tempfile.mkdtemp(prefix="simulated-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
+    folder = disks_module.folder("simulated-")
     loop = VirtualLoop()
     logging.disable(logging.CRITICAL)
     said = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     made: list[World] = []
-    disks = Disks(seed)
+    disks = disks_module.Disks(seed)
 
     async def whole() -> None:
         made.append(World(seed, folder))
