@@ -15,7 +15,7 @@ from rumbo.core import profile, tally
 from rumbo.core.profile import FORMAT
 from rumbo.engine import position as record
 from rumbo.engine.position import Position, PositionError, SourcePosition
-from rumbo.engine.store import POSITION_KEY, Memory, Store, StoreError
+from rumbo.engine.store import AT_ONCE, POSITION_KEY, Memory, Store, StoreError
 from rumbo.serve.state import Entry
 
 MINE = "app/profiles/0/4"
@@ -174,19 +174,19 @@ ROWS = st.dictionaries(
     st.lists(st.tuples(ROWS, st.sampled_from(["write", "apply", "flush", "take", "crash", "close"]))),
     st.integers(0, 2_000),
 )
-def test_what_is_read_is_what_was_written_last_and_a_crash_leaves_a_whole_earlier_state(steps, allowed):
-    """However much memory may keep back: every row, and after a crash all the rows of one write and none of a later one."""
-    memory, want, history = Memory(8), {}, {0: {}}
+def test_what_is_read_is_what_was_written_last_and_after_a_crash_the_changelog_gives_the_rest(steps, allowed):
+    """However much memory may keep back, and whatever came to disk of it: every row. The store says from where on it needs the changelog."""
+    memory, want, changelog = Memory(8), {}, []
     memory.recent = allowed
     with TemporaryDirectory() as folder:
         store = Store.open(Path(folder), MINE, memory)
         for at, (rows, then) in enumerate(steps, 1):
+            changelog.append(rows)
             if then == "apply":
                 store.apply(list(rows.items()), at)
             else:
                 store.write(rows.items(), [], at)
             want |= rows
-            history[at] = dict(want)
             if then == "flush":
                 store.flush()
             elif then == "take":  # the engine takes what it writes anew, at once
@@ -198,10 +198,10 @@ def test_what_is_read_is_what_was_written_last_and_a_crash_leaves_a_whole_earlie
                     store.flush = lambda: None
                 store.close()
                 store = Store.open(Path(folder), MINE, memory)
+                assert store.changelog_next <= store.reaches <= at
                 assert then == "crash" or store.changelog_next == at
-                want = dict(history[store.changelog_next])
-                for other in range(store.changelog_next + 1, at):
-                    history.pop(other, None)
+                for missing in range(store.changelog_next, at):
+                    store.apply(list(changelog[missing].items()), missing + 1)
             for key in [b"pa", b"pb", b"pc", b"pd", b"ja", POSITION_KEY]:
                 assert store.get_many([key]) == [want.get(key)]
             assert dict(store.profiles() if then == "close" else ()) in [
@@ -232,7 +232,78 @@ def test_what_was_kept_back_comes_to_disk_in_time(folder, monkeypatch):
     for at in range(1, 30):
         now[0] += 1
         store.write([(POSITION_KEY, b"%d" % at)], [], at)
-    assert store._flushed >= 20
+    assert store._whole_to >= 20
+    assert not [each for each in store._unwritten.waiting if each.at < 18]
+    store.close()
+
+
+def test_a_burst_comes_to_disk_a_little_with_each_commit_and_in_its_order(folder, monkeypatch):
+    """No commit waits for more than `AT_ONCE` rows that have come of age; and the disk is whole up to the commits that are there."""
+    now = [0.0]
+    monkeypatch.setattr("rumbo.engine.store.monotonic", lambda: now[0])
+    store, brought = Store.open(folder, MINE, Memory(8)), []
+    put = store._put
+
+    def watched(rows, timers):
+        brought.append(len(rows))
+        put(rows, timers)
+
+    store._put = watched
+    for at in range(1, 11):
+        store.write([(b"p%d-%d" % (at, n), due(0)) for n in range(700)], [], at)
+    while sum(brought) <= 7_000:
+        at, now[0] = at + 1, now[0] + 1
+        store.write([(POSITION_KEY, b"%d" % at)], [], at)
+        assert store._whole_to == (sum(brought) // 700 if sum(brought) <= 7_000 else at)
+    assert brought == [AT_ONCE] * 7 + [1]
+    store.close()
+
+
+WAITING = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 6)), max_size=6)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(WAITING, st.sampled_from(["", "due", "flush", "crash"]))), st.integers(0, 2_500))
+def test_the_timers_are_those_of_the_profiles_whatever_of_them_is_on_disk(steps, allowed):
+    """In due order and no more than were asked for; and again after a crash, when the changelog was read from where the store says."""
+    memory, waits, changelog = Memory(8), dict.fromkeys("abcdef", 0), []
+    memory.recent = allowed
+    with TemporaryDirectory() as folder:
+        store = Store.open(Path(folder), MINE, memory)
+        for at, (moved, then) in enumerate(steps, 1):
+            last = dict(moved)
+            rows = [(b"p" + who.encode(), due(when)) for who, when in last.items()]
+            changelog.append(rows)
+            store.write(rows, [(due(waits[who]), due(when), who.encode()) for who, when in last.items()], at)
+            waits |= last
+            if then == "flush":
+                store.flush()
+            elif then == "crash":
+                store.flush = lambda: None
+                store.close()
+                store = Store.open(Path(folder), MINE, memory)
+                assert store.timers == store._count_timers()
+                for missing in range(store.changelog_next, at):
+                    store.apply(changelog[missing], missing + 1)
+            assert store.timers == sum(1 for when in waits.values() if when)
+            for upto in (at % 7, 9) if then else ():
+                want = sorted((when, who.encode()) for who, when in waits.items() if 0 < when <= upto)
+                assert [when for when, _ in store.due(upto, 2)] == [when for when, _ in want[:2]]
+                assert store.due(upto, 100) == want
+        store.close()
+
+
+def test_a_store_that_may_hold_what_its_changelog_has_lost_says_so(folder):
+    """Rows of later commits are on disk before all of an earlier one is: a changelog that ends between the two is not its own any more."""
+    memory = Memory(8)
+    memory.recent = 300
+    store = Store.open(folder, MINE, memory)
+    for at in range(1, 6):
+        store.write([(b"p%d" % n, due(0) + b"%d" % at) for n in range(3)], [], at)
+    store.flush = lambda: None
+    store.close()
+    store = Store.open(folder, MINE, memory)
+    assert store.changelog_next < store.reaches == 5
     store.close()
 
 
@@ -303,8 +374,10 @@ def test_timers_are_counted_as_they_move(batches):
         waits = dict.fromkeys("abcde", 0)
         for number, batch in enumerate(batches, 1):
             last = dict(batch)
-            store.write([], [(due(waits[who]), due(at), who.encode()) for who, at in last.items()], number)
+            rows = [(b"p" + who.encode(), due(at)) for who, at in last.items()]
+            store.write(rows, [(due(waits[who]), due(at), who.encode()) for who, at in last.items()], number)
             waits |= last
+            assert store.timers == sum(1 for at in waits.values() if at)
             store.flush()
             assert store.timers == store._count_timers() == sum(1 for at in waits.values() if at)
         store.close()

@@ -118,7 +118,8 @@ class Process:
                 if self.random.random() > seldom:
                     store.flush()
 
-            # what a store keeps back comes to disk now and then, in one process more often than in another
+            # what a store keeps back comes to disk now and then, in one process more often than in another; and some rows before others
+            self.carrier._memory.recent = int(seldom * 40_000)
             store.__dict__["write"] = written
             self.stores.append(store)
             return store

@@ -107,7 +107,7 @@ class ChangelogReader:
         return found
 
     def _seek(self, place: TopicPartition, store: Store, begin: int, end: int) -> None:
-        if store.changelog_next > end:
+        if store.reaches > end:
             raise StoreAheadError(place.partition)
         if begin > store.changelog_next:
             raise RecoveryError(

@@ -1,9 +1,10 @@
-"""The local state of one partition: one RocksDB, opened and closed by its owner alone, written one atomic batch at a time.
+"""The local state of one partition: one RocksDB, opened and closed by its owner alone.
 
 Keys begin with a letter: `p` profiles, `r` their pasts, `j` journals, `m` what the engine notes, `t` the timer index (due instant,
 customer), which is local and rebuilt from the profiles' first eight bytes. What a transaction committed is seen at once and comes to
-disk with what follows, all or nothing: the store on disk is the state at some commit, never ahead of the changelog, which has the
-rest. It never decides anything.
+disk with what follows, a little with each commit: a profile and its place in the timer index together. The disk has all of some commit
+and perhaps rows of later ones, never one that is not in the changelog; read from that commit on, the changelog gives the rest and
+the same rows again. It never decides anything.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -37,13 +39,16 @@ MIB: Final = 1024 * 1024
 _FORMAT_KEY: Final = b"mformat"
 _OWNER_KEY: Final = b"mowner"
 _NEXT_KEY: Final = b"mchangelog"
+_AHEAD_KEY: Final = b"mahead"
 _TIMERS_KEY: Final = b"mtimers"
 POSITION_KEY: Final = b"mposition"
 _PROFILE: Final = b"p"[0]
 _TIMER: Final = b"t"[0]
 _BLOOM_BITS: Final = 10
 FLUSH_SECONDS: Final = 10.0
-"""A write after so long brings to disk what was kept back, so that a crash leaves little to read from the changelog."""
+"""Rows come to disk after so long, with the next commit, so that a crash leaves little to read from the changelog."""
+AT_ONCE: Final = 1_000
+"""Rows that a commit brings to disk for their age, at most: some 3 ms of work. A burst comes to disk as slowly as that."""
 _UNKNOWN: Final = object()
 _DAMAGED: Final = "DAMAGED"
 """A file that marks a folder in which a block was found corrupt after it was opened: the next start puts it aside."""
@@ -82,20 +87,22 @@ class Memory:
 
 
 class Store:
-    """The state of one partition. `changelog_next` is the changelog offset after the last record that is in it."""
+    """The state of one partition. `changelog_next` is the changelog offset after the last record that is in it; `timers` how many customers wait."""
 
     def __init__(self, db: Any, folder: Path, memory: Memory) -> None:
         self._db, self.folder, self._memory = db, folder, memory
         memory.stores += 1
-        found, timers = db.get([_NEXT_KEY, _TIMERS_KEY])
+        found, ahead, timers = db.get([_NEXT_KEY, _AHEAD_KEY, _TIMERS_KEY])
         self.changelog_next = int.from_bytes(found, "big") if found is not None else 0
+        self._ahead = int.from_bytes(ahead, "big") if ahead is not None else 0
         self._scan_from = b"t"
         self._unwritten = Unwritten()
         self._written: dict[bytes, bytes] = {}
         """Profiles that came to disk last, and were not read by one who changes them."""
-        self._flushed, self._flushed_at = self.changelog_next, monotonic()
+        self._whole_to = self.changelog_next
+        """The changelog offset up to which the disk has everything."""
         self.timers = int.from_bytes(timers, "big") if timers is not None else self._count_timers()
-        """Customers in the timer index."""
+        self._timers_on_disk = self.timers
 
     @classmethod
     def open(cls, folder: Path, owner: str, memory: Memory) -> Store:
@@ -196,28 +203,49 @@ class Store:
         """The position record last written."""
         return self.get_many([POSITION_KEY])[0]
 
+    @property
+    def reaches(self) -> int:
+        """The changelog offset after the last record of which something may be in it: a changelog that ends before has lost it."""
+        return max(self._ahead, self.changelog_next)
+
     def write(self, rows: Rows, timers: TimerMoves, changelog_next: int) -> None:
         """Take what a transaction committed: rows (None deletes), timer moves and the changelog's next offset. Seen at once."""
-        self.timers += self._unwritten.take(rows, timers)
+        unwritten, now = self._unwritten, monotonic()
+        self.timers += unwritten.take(rows, timers, changelog_next, now)
         self.changelog_next = changelog_next
-        allowed, size = self._memory.recent // self._memory.stores, self._unwritten.size()
-        if size > allowed * 3 // 4 or monotonic() - self._flushed_at > FLUSH_SECONDS:
-            self.flush()
-        elif self._written and size + len(self._written) * self._unwritten.each() > allowed:
-            self._written = {}
+        allowed, each = self._memory.recent // self._memory.stores, unwritten.each()
+        over = len(unwritten.rows) - allowed * 3 // 4 // each
+        if count := max(over, unwritten.older(now - FLUSH_SECONDS, AT_ONCE)):
+            self._bring(unwritten.first(count))
+        self._spare(allowed // each - len(unwritten.rows))
 
     def flush(self) -> None:
-        """Bring to disk what is not there yet, in one batch: all or nothing."""
-        self._flushed_at = monotonic()
-        if self._flushed == self.changelog_next and not self._unwritten:
-            return
-        rows = self._unwritten.rows
-        self._put(sorted(rows.items()), self._unwritten.moves())
-        self._written = {key: value for key, value in rows.items() if value is not None and key[0] == _PROFILE}
-        self._unwritten = Unwritten()
+        """Bring to disk what is not there yet."""
+        if self._unwritten.waiting:
+            self._bring(self._unwritten.first(len(self._unwritten.rows)))
+
+    def _bring(self, rows: list[tuple[bytes, bytes | None]]) -> None:
+        """Bring the rows that have waited longest to disk, with their timers."""
+        written = self._written
+        for key, value in rows:
+            if key[0] == _PROFILE:
+                if value is None:
+                    written.pop(key, None)
+                else:
+                    written[key] = value
+        moves = self._unwritten.moved(rows)
+        self._whole_to = max(self._unwritten.forget(rows), self._whole_to)
+        self._put(sorted(rows), moves)
+
+    def _spare(self, count: int) -> None:
+        """Keep no more than so many profiles that are on disk in memory as well."""
+        written = self._written
+        for key in list(islice(written, max(len(written) - max(count, 0), 0))):
+            del written[key]
 
     def _put(self, rows: Rows, timers: TimerMoves) -> None:
-        """Write rows, timer moves, the count of timers and the changelog's next offset, all or nothing."""
+        """Write rows, timer moves, the count of timers and how far the changelog is in it, all or nothing."""
+        self._ahead = self.reaches
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
         for key, value in rows:
@@ -227,18 +255,19 @@ class Store:
                 put(key, value)
         for old, new, customer in timers:
             if old != new:
+                self._timers_on_disk += (new != NO_TIMER) - (old != NO_TIMER)
                 if old != NO_TIMER:
                     delete(b"t" + old + customer)
                 if new != NO_TIMER:
                     self._earlier(new)
                     put(b"t" + new + customer, b"")
-        put(_TIMERS_KEY, self.timers.to_bytes(8, "big"))
-        put(_NEXT_KEY, self.changelog_next.to_bytes(8, "big"))
+        put(_TIMERS_KEY, self._timers_on_disk.to_bytes(8, "big"))
+        put(_NEXT_KEY, self._whole_to.to_bytes(8, "big"))
+        put(_AHEAD_KEY, self._ahead.to_bytes(8, "big"))
         try:
             self._db.write(batch)
         except Exception as error:
             raise _unusable(self.folder, str(error)) from error
-        self._flushed = self.changelog_next
 
     def _earlier(self, due: bytes) -> None:
         """A timer before the place where the scan begins moves that place back."""
@@ -251,7 +280,7 @@ class Store:
         self._written = {}
         last = dict(records)
         keys = [key for key in last if key[0] == _PROFILE]
-        old = self.get_many(keys) if self.changelog_next else [None] * len(keys)
+        old = self.get_many(keys) if self.reaches else [None] * len(keys)
         moves: list[tuple[bytes, bytes, bytes]] = []
         for key, before in zip(keys, old, strict=True):
             was = before[:DUE_BYTES] if before is not None else NO_TIMER
@@ -259,19 +288,26 @@ class Store:
             if was != now:
                 self.timers += (now != NO_TIMER) - (was != NO_TIMER)
                 moves.append((was, now, key[1:]))
-        self.changelog_next = changelog_next
+        self.changelog_next = self._whole_to = changelog_next
         self._put(last.items(), moves)
 
     def due(self, upto: Instant, limit: int) -> list[tuple[Instant, bytes]]:
         """The timers due at or before an instant, in due order: (due, customer), at most `limit`."""
         bound = (upto + 1).to_bytes(DUE_BYTES, "big")
+        self._bring_timers(self._unwritten.due(bound, limit))
         found = self._scan(bound, limit)
-        if self._unwritten.touches(bound, found):
-            self.flush()
+        while stale := self._unwritten.stale(customer for _, customer in found):
+            self._bring_timers(stale)
             found = self._scan(bound, limit)
         if found:  # what was before is gone: do not walk over its tombstones again
             self._scan_from = b"t" + found[0][0].to_bytes(DUE_BYTES, "big")
         return found
+
+    def _bring_timers(self, customers: list[bytes]) -> None:
+        """Bring these customers' timers to disk before their turn."""
+        if customers:
+            rows = self._unwritten.profiles(customers)
+            self._put(rows, self._unwritten.moved(rows))
 
     def _scan(self, bound: bytes, limit: int) -> list[tuple[Instant, bytes]]:
         """The timers on disk that are due before the bound."""
