@@ -28,7 +28,7 @@ demo: env ## a year of real shoppers, live in the terminal, on an embedded broke
 	@$(BIN)/rumbo demo
 
 test: env ## every test: quick ones first, then those on a real Kafka (JOBS processes at once, each with a broker of its own)
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m tests.packages & $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 check: env ## style, types, layers
 	@$(BIN)/ruff format --check --quiet src tests || { echo "run: make format"; exit 1; }

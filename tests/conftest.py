@@ -18,8 +18,14 @@ settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 NO_KAFKA = "no Kafka: "
-DEAR = {"demo/test_year.py": "year", "broker/test_rights.py": "secure", "broker/test_canary.py": "secure"}
-"""Files whose tests share a year that was played, or a broker of their own."""
+DEAR = {
+    "demo/test_year.py": "year",
+    "broker/test_rights.py": "secure",
+    "broker/test_canary.py": "secure",
+    "docs/test_site.py": "site",
+    "topology/test_load.py": "hostile",
+}
+"""Files whose tests share something dear: a year that was played, a broker of their own, a site that was built, the costs of files."""
 NO_TOOL = "not installed here: "
 
 

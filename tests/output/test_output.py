@@ -22,7 +22,7 @@ from rumbo.output import BECAUSE_LIMIT, Encoder, OutputTopics, schema_name
 from rumbo.output.schemas import DATA, documents
 from rumbo.serve import openapi
 from rumbo.topology import language, load
-from tests.packages import npm_file
+from tests.packages import ASYNCAPI, npm_file
 
 EVENTS = [
     *(("u", name) for name in ("Demo Requested", "Trial Started")),
@@ -113,14 +113,10 @@ def test_the_asyncapi_document_points_only_at_what_there_is():
     assert {each["channel"]["$ref"].rsplit("/", 1)[1] for each in api["operations"].values()} == api["channels"].keys()
 
 
-ASYNCAPI = ("@asyncapi/specs", "6.11.1", "01af8744dc33c0c7eb2e908f6a955319ee58b70ecadc9387d1aeb16c0cd28928")
-"""The specification's own schemas, as its makers publish them."""
-
-
 def test_the_asyncapi_document_has_the_form_of_the_specification():
     """Checked against the specification's own schema, by another library than the one that made it; a wrong key is refused."""
     api = json.loads(documents()["asyncapi.json"])
-    checker = jsonschema_rs.Draft7Validator(json.loads(npm_file(*ASYNCAPI, "schemas/3.0.0.json")))
+    checker = jsonschema_rs.Draft7Validator(json.loads(npm_file(ASYNCAPI, "schemas/3.0.0.json")))
     checker.validate(api)
     api["channels"]["actions"]["adress"] = "typo"
     assert not checker.is_valid(api)

@@ -15,9 +15,8 @@ from selenium.common.exceptions import NoSuchElementException, StaleElementRefer
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from tests.packages import npm_file
+from tests.packages import AXE, npm_file
 
-AXE = ("axe-core", "4.14.1", "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745", "axe.min.js")
 WAIT_SECONDS = 20
 WIDE, PHONE = (1280, 900), (360, 740)
 
@@ -104,7 +103,7 @@ class Browser:
 
     def axe(self):
         """What axe-core finds serious or critical."""
-        self.js(npm_file(*AXE).decode())
+        self.js(npm_file(AXE, "axe.min.js").decode())
         found = self.driver.execute_async_script("axe.run(document).then(arguments[0])")
         return [
             (each["id"], [(node["target"], node["failureSummary"]) for node in each["nodes"]])

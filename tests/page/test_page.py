@@ -201,6 +201,45 @@ def test_survey_answers_are_shown_with_class_stages_and_comment(tmp_path, browse
     worker.close()
 
 
+def test_where_a_customer_had_trouble_and_how_long_they_stayed_is_shown(tmp_path, browser):
+    """The last frictions with place, instant and weight, the latest first; the time on each page; the sessions. Of a hostile producer it is text."""
+    worker = Worker(tmp_path, "topologies/signals")
+    with Served(worker) as served:
+        form, second = {"form": HOSTILE}, 1 / 86_400
+        heard = [
+            ("u", "Page Viewed", at * second, {"path": path})
+            for at, path in ((0, "/all_prices"), (90, "/docs"), (120, "/end"))
+        ]
+        heard += [("u", "Form Error Shown", (130 + at) * second, form) for at in range(2)]
+        served.do(worker.hear(*heard, ("u", "Payment Failed", 140 * second)))
+        found = answer(served, "/v1/customers/u")
+        assert [each["kind"] for each in found["frictions"]] == ["payment_failure", "form_error"]
+        browser.go(f"{served.url}/#/customer/u")
+        browser.says("Friction", "Time on pages", "Sessions")
+        assert pairs(browser, "Friction") == [
+            ["payment failure", "2026-01-01 00:02:20, weight 8"],
+            ["form error", f"{HOSTILE}, 2026-01-01 00:02:11, weight 3"],
+        ]
+        assert ["/all_prices", "90 s in 1 view, last 2026-01-01 00:00"] in pairs(browser, "Time on pages")
+        assert len(pairs(browser, "Sessions")) == len(found["sessions"]) == 1
+        assert browser.js("return [document.images.length, window.hacked ?? null]") == [0, None]
+        assert browser.axe() == []
+        served.do(worker.hear(("u", "Payment Failed", 150 * second, {"method": "card"})))
+        browser.until(
+            lambda: pairs(browser, "Friction")[0] == ["payment failure", "card, 2026-01-01 00:02:30, weight 8"]
+        )
+    worker.close()
+
+
+def pairs(browser, title):
+    """What a customer's list of this title says, row by row."""
+    return browser.js(
+        "const title = [...document.querySelectorAll('h3')].find(e => e.textContent === arguments[0]);"
+        " return [...title.parentElement.querySelectorAll('dt')].map(t => [t.textContent, t.nextElementSibling.textContent])",
+        title,
+    )
+
+
 def test_what_is_stored_of_a_journey_and_has_no_place_is_shown(tmp_path, browser):
     """A partial match of a sequence, as it is: nothing known of a customer is kept from who looks them up."""
     journey = tmp_path / "journey.yaml"

@@ -19,16 +19,10 @@ from rumbo.serve.drawing import drawing
 from rumbo.serve.mermaid import mermaid
 from rumbo.serve.svg import svg
 from rumbo.topology import load
-from tests.packages import npm_file
+from tests.packages import MERMAID, npm_file
 
 SHIPPED = sorted(path.parent for path in Path("topologies").glob("*/topology.yaml"))
 SVG = "{http://www.w3.org/2000/svg}"
-MERMAID = (
-    "mermaid",
-    "12.3.0",
-    "be0684e8d20bfc874df12c0f04927a5c482f57f2200eec54cca52a4583fd4040",
-    "dist/mermaid.min.js",
-)
 PARSE = """
 Function.prototype.addHook = () => {}; Function.prototype.sanitize = (text) => text;  // what a browser's DOM would give it
 require('vm').runInThisContext(require('fs').readFileSync(process.argv[2], 'utf8'));
@@ -95,7 +89,7 @@ def read(text: str) -> ElementTree.Element:
 def parsed(tool, tmp_path_factory):
     """What Mermaid itself says of some texts."""
     folder = tmp_path_factory.mktemp("mermaid")
-    (folder / "mermaid.js").write_bytes(npm_file(*MERMAID))
+    (folder / "mermaid.js").write_bytes(npm_file(MERMAID, "dist/mermaid.min.js"))
     (folder / "parse.js").write_text(PARSE)
 
     def ask(texts):

@@ -43,11 +43,10 @@ def command(topology: Path, *, strict: bool, expand: bool, as_json: bool, style:
     if found.topology is not None:
         mild = len(found.problems)
         said = f"runs, with {mild} warning{'s' if mild != 1 else ''}" if mild else "fine"
-        count = sum(len(journey.triggers) for journey in found.topology.journeys)
-        click.echo(
-            f"{topology}: {said} ({len(found.topology.journeys)} journey, {count} triggers, {len(found.examples)} examples)",
-            err=True,
-        )
+        triggers = sum(len(journey.triggers) for journey in found.topology.journeys)
+        counts = {"journey": len(found.topology.journeys), "trigger": triggers, "example": len(found.examples)}
+        listed = ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for name, count in counts.items())
+        click.echo(f"{topology}: {said} ({listed})", err=True)
     return 0
 
 

@@ -3,10 +3,10 @@
 import { ask, question } from "./ask.js";
 import { el, keyed, say } from "./dom.js";
 import { every } from "./every.js";
-import { because, count, decided, decimal, instant, label, shown } from "./words.js";
+import { because, count, decided, decimal, instant, label, length, shown } from "./words.js";
 
 const SECONDS = 3;
-const MESSAGES = 10; // of a hundred that are kept
+const LISTED = 10; // messages, pages and sessions, of many more that are kept
 
 /** Show one customer until the signal; `journeys` are the drawings, for the order of stages and the names of triggers. */
 export function show(root, id, journeys, signal, trouble) {
@@ -97,20 +97,24 @@ function known() {
   const consents = pairs("Consents");
   const answers = pairs("Survey answers");
   const frictions = pairs("Friction");
+  const sessions = pairs("Sessions");
+  const pages = pairs("Time on pages", String);
   const traits = pairs("Traits");
   const last = pairs("Last seen");
   const counters = pairs("Counted");
   const more = pairs("More");
-  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, channel.root, consents.root, answers.root, frictions.root, messages.root, exposures.root, traits.root, last.root, counters.root, more.root);
+  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, channel.root, consents.root, answers.root, frictions.root, pages.root, sessions.root, messages.root, exposures.root, traits.root, last.root, counters.root, more.root);
   const tell = (found, names) => {
     const called = (key) => names.get(key) ?? key;
     listed.hidden = !found.suppressed_since;
     say(listed, `On the suppression list since ${instant(found.suppressed_since)}.`);
     consents.tell((found.consents ?? []).map((each) => [`${any(each.purpose, "every purpose")} by ${any(each.channel, "every channel")}`, word(each)]));
     answers.tell((found.answers ?? []).map((each) => [`${each.survey} · ${each.kind}`, answered(each)]));
-    frictions.tell((found.frictions ?? []).map((each) => [each.kind.replaceAll("_", " "), `${each.place ? `${each.place}, ` : ""}${instant(each.at, true)}`]));
+    frictions.tell((found.frictions ?? []).map((each) => [each.kind, `${each.place ? `${each.place}, ` : ""}${instant(each.at, true)}, weight ${decimal(each.weight)}`]));
+    pages.tell((found.pages ?? []).slice(0, LISTED).map((each) => [each.page, `${length(each.seconds)} in ${count(each.views)} ${each.views === 1 ? "view" : "views"}, last ${instant(each.last)}`]));
+    sessions.tell((found.sessions ?? []).slice(0, LISTED).map((each) => [instant(each.start), `until ${instant(each.last)}, ${count(each.events)} ${each.events === 1 ? "interaction" : "interactions"}`]));
     channel.tell(preferred(found.preferred_channel));
-    messages.tell((found.messages ?? []).slice(0, MESSAGES).map((each) => [`${each.rule.split("/").at(-1)} · ${instant(each.sent, true)}`, became(each)]));
+    messages.tell((found.messages ?? []).slice(0, LISTED).map((each) => [`${each.rule.split("/").at(-1)} · ${instant(each.sent, true)}`, became(each)]));
     exposures.tell(Object.entries(found.exposures ?? {}).map(([name, variant]) => [name, variant]));
     due.tell(Object.entries(found.timers).map(([name, at]) => [name.replaceAll(":", " · "), instant(at, true)]));
     traits.tell(Object.entries(found.traits).map(([name, value]) => [name, shown(value)]));
@@ -156,12 +160,18 @@ function word(each) {
   return [`${each.status} ${instant(each.at)}`, each.expires && `until ${instant(each.expires)}`, each.source && `by ${each.source}`].filter(Boolean).join(", ");
 }
 
-function pairs(title) {
+/** Names with what is said of each; two may be called the same. `words` writes a name that is not one of a definition's. */
+function pairs(title, words = label) {
   const body = el("dl.pairs");
   const root = el("div", { hidden: true }, el("h3", {}, title), body);
   const tell = (entries) => {
     root.hidden = entries.length === 0;
-    keyed(body, entries, ([name]) => name, ([name]) => el("div", {}, el("dt", {}, label(name)), el("dd")), (made, [, text]) => say(made.lastChild, text));
+    const met = new Map();
+    const numbered = entries.map(([name, text]) => {
+      met.set(name, (met.get(name) ?? 0) + 1);
+      return { key: `${met.get(name)} ${name}`, name, text };
+    });
+    keyed(body, numbered, (each) => each.key, (each) => el("div", {}, el("dt", {}, words(each.name)), el("dd")), (made, each) => say(made.lastChild, each.text));
   };
   return { root, tell };
 }

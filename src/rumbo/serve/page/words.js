@@ -72,7 +72,7 @@ export function shown(value) {
 /** A reason in a few words: the conditions with what was seen, else the interaction, else time. */
 export function because(why) {
   const seen = (why?.conditions ?? []).map((each) => {
-    const saw = Object.values(each.saw ?? {}).map(shown);
+    const saw = [...new Set(Object.values(each.saw ?? {}).map(shown))];
     return each.condition + (saw.length ? ` (saw ${saw.join(", ")})` : "");
   });
   return seen.join("; ") || why?.events?.[0]?.name || "time alone";
