@@ -56,12 +56,12 @@ VIEW_SECONDS = 40
 
 
 def short(engines: list[str], events: int, rounds: int) -> list[Step]:
-    """Some minutes: the engines that the targets name in every round, the others once; one rate; one round of skewed customers."""
+    """Some minutes: the engines that the targets name in every round, the others once; two rates; one round of skewed customers."""
     made = [Step("discarded", each, 20_000, 0) for each in engines if each in MAIN]
     for number in range(1, rounds + 1):
         these = [each for each in engines if each in MAIN or number == 2 or rounds == 1]
         made += _there_and_back("drain", these, events, number)
-    made += [Step("open loop", each, 20, 1, option=COMMON_RATE) for each in ("rumbo", "streams_eos") if each in engines]
+    made += [Step("open loop", each, 20, 1, option=share) for share in (COMMON_RATE, 0.5) for each in ("rumbo", "streams_eos") if each in engines]
     made += [Step("view", "rumbo", events, 1, option=0.5)] if "rumbo" in engines else []
     return made + _there_and_back("drain", [each for each in engines if each in DURABLE], events, 1, skewed=True)
 

@@ -7,7 +7,7 @@ not committed. It decides nothing: that is the program's. It knows no Faust.
 
 from __future__ import annotations
 
-from asyncio import sleep
+from asyncio import Lock, sleep
 from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -46,10 +46,12 @@ HEARTBEAT: Final = 30.0
 """Seconds after which a silent partition writes a progress record, to learn the broker's time."""
 LOOK: Final = 0.05
 """Seconds between two looks of a quiet partition at the wall's clock."""
-READ_AT_ONCE: Final = 1_000
-"""Records between two looks of the event loop at everything else: some 10 ms of work."""
+READ_AT_ONCE: Final = 200
+"""Records between two looks of the event loop at everything else: some 2 ms of work."""
 STEP_AT_ONCE: Final = 64
-"""Records that are read, stepped and encoded before the next ones are looked at: what they make stays in the processor's cache."""
+"""Records that are read, stepped and encoded before everything else has its turn, some 2 ms of work: what they make stays in the processor's cache."""
+TURN: Final = 256
+"""Records that a partition steps before the others of this worker have their turn: one finishes and commits while the next one steps."""
 FOREVER: Final = 2**62
 Groups = dict[tuple[str, int], list[Row]]
 """(topic, partition) -> what a transaction writes there."""
@@ -94,6 +96,8 @@ class Stage(NamedTuple):
     metrics: Metrics
     failpoints: Failpoints
     live: Live
+    turn: Lock
+    """Held by the partition that steps: else each request would wait until all of them have stepped a little."""
 
 
 class PartitionWorker:
@@ -180,27 +184,31 @@ class PartitionWorker:
         source, figures, steps = self.position.sources[topic], self.position.figures, self._steps
         passed, latest, clock = 0, source.clock, self.position.clock
         allowed, bound = self.stage.lateness[topic] + 1, self._bound(topic)
-        for begin in range(0, len(records), STEP_AT_ONCE):
-            await sleep(0)
-            steps.reads(figures)  # meanwhile other partitions had their turn
-            interactions = self._read(topic, records[begin : begin + STEP_AT_ONCE], groups)
-            passed += len(interactions)
-            profiles, advance = self._open({each.customer for each in interactions}), steps.advance
-            decisions: list[Decision] = []
-            for each in interactions:
-                profile, at = profiles[each.customer], each.at
-                if at <= clock and 0 < profile.due <= clock:
-                    decisions += steps.fire(profile, clock)  # it is late: what time has passed was due before it came
-                made = advance(profile, each)
-                if made:
-                    decisions += made
-                if at > latest:
-                    latest = at
-                    moved = min(bound, at - allowed)
-                    clock = max(clock, moved)
-            self._touched.close()
-            self._encode(decisions, groups)
-            self.notes.heard(interactions)
+        for first in range(0, len(records), TURN):
+            async with self.stage.turn:
+                for begin in range(first, min(first + TURN, len(records)), STEP_AT_ONCE):
+                    await sleep(0)
+                    steps.reads(figures)  # meanwhile other partitions had their turn
+                    interactions = self._read(topic, records[begin : begin + STEP_AT_ONCE], groups)
+                    passed += len(interactions)
+                    profiles, advance = self._open({each.customer for each in interactions}), steps.advance
+                    decisions: list[Decision] = []
+                    for each in interactions:
+                        profile, at = profiles[each.customer], each.at
+                        if at <= clock and 0 < profile.due <= clock:
+                            decisions += steps.fire(
+                                profile, clock
+                            )  # it is late: what time has passed was due before it came
+                        made = advance(profile, each)
+                        if made:
+                            decisions += made
+                        if at > latest:
+                            latest = at
+                            moved = min(bound, at - allowed)
+                            clock = max(clock, moved)
+                    self._touched.close()
+                    self._encode(decisions, groups)
+                    self.notes.heard(interactions)
         source.clock = latest
         self.stage.metrics.processed(topic, len(records), passed, self.stage.program.stats)
         if self.stage.program.mistyped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Lock
 from typing import NamedTuple
 
 from rumbo.engine.broker import changelog_of, raw_of
@@ -52,6 +53,7 @@ def stages(
         metrics=metrics,
         failpoints=failpoints,
         live=Live(),
+        turn=Lock(),
     )
     if not raw:
         return [(deciding, PartitionWorker)]
