@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def keep(row: dict[str, Any]) -> None:
 def write() -> None:
     """The documents, from the rows."""
     found = rows()
-    RESULTS.write_text(results(found))
+    RESULTS.write_text(results(found, evidence.rows(SIMULATED)))
     for path, text in tables(found).items():
         evidence.between(path, MARK, text)
 
@@ -48,8 +49,8 @@ def tables(found: Rows) -> dict[Path, str]:
     return {README: summary(found, evidence.rows(SIMULATED)), RELIABILITY: table(found)}
 
 
-def results(found: Rows) -> str:
-    """Every fault at every commit of `src/`, and each round that failed, in full."""
+def results(found: Rows, simulated: Rows) -> str:
+    """Every fault at every commit of `src/`, each round that failed, in full, and what the simulator's schedules passed."""
     head = ["# The fault catalogue on a real Kafka", "", "Written by `make chaos` from `rows.jsonl`; `docs/reliability.md` says what each fault is and what the oracle compares.", ""]  # fmt: skip
     columns = ("fault", "commit", "N", "rounds", "failed rounds", "records", "decisions", "keys", *FIGURES, "recovery p50 / max", "stall max", "SIGTERM max")  # fmt: skip
     lines = [_line(columns), _line("---" for _ in columns)]
@@ -62,7 +63,24 @@ def results(found: Rows) -> str:
         for each in found
         if "failed" in each
     ]
-    return "\n".join([*head, *lines, "", "## Rounds that failed", "", *(failed or ["None."])]) + "\n"
+    whole = [*head, *lines, "", "## Rounds that failed", "", *(failed or ["None."]), "", *schedules(simulated)]
+    return "\n".join(whole) + "\n"
+
+
+def schedules(simulated: Rows) -> list[str]:
+    """The simulator's schedules by commit, and how often each await point was passed: at each of them a process may have died."""
+    head = ["## Simulated schedules", "", "Written by `make simulate-faults` to `tests/simulator/rows.jsonl`. One counts with at least 50 events, a crash and a rebalance.", ""]  # fmt: skip
+    columns = ("commit", "schedules", "counted", "failed", "crashes", "freezes", "rebalances", "decisions")
+    lines = [_line(columns), _line("---" for _ in columns)]
+    for commit in dict.fromkeys(each["commit"] for each in simulated):
+        mine = [each for each in simulated if each["commit"] == commit]
+        totals = sum((Counter(each["totals"]) for each in mine), Counter[str]())
+        whole = [sum(each[name] for each in mine) for name in ("seeds", "counted", "n_failed")]
+        whole += [totals[name] for name in ("crashes", "freezes", "rebalances", "decisions")]
+        lines.append(_line((commit, *(f"{each:,}" for each in whole))))
+    hits = sum((Counter(each["hits"]) for each in simulated), Counter[str]())
+    lines += ["", _line(("await point or named place", "passed")), _line(("---", "---"))]
+    return [*head, *lines, *(_line((point, f"{count:,}")) for point, count in sorted(hits.items()))]
 
 
 def table(found: Rows) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests import evidence
 from tests.chaos import report
 from tests.chaos.oracle import Verdict
 
@@ -9,7 +10,7 @@ from tests.chaos.oracle import Verdict
 def test_the_documents_say_what_the_rows_say():
     """`make chaos` writes them; a figure changed by hand is found here."""
     found = report.rows()
-    assert report.RESULTS.read_text() == report.results(found)
+    assert report.RESULTS.read_text() == report.results(found, evidence.rows(report.SIMULATED))
     for path, text in report.tables(found).items():
         _, _, rest = path.read_text().partition(f"<!-- {report.MARK} -->\n")
         said, _, _ = rest.partition(f"\n<!-- /{report.MARK} -->")
@@ -29,8 +30,8 @@ def test_a_failed_round_shows():
         "ends": [],
         "failed": "lost: x",
     }
-    assert "| F3 | abc | 3 | 1 | 1 | 0 | 0 | 0 | 7 |" in report.results([row])
-    assert "F3, seed 1, at abc: lost: x" in report.results([row])
+    assert "| F3 | abc | 3 | 1 | 1 | 0 | 0 | 0 | 7 |" in report.results([row], [])
+    assert "F3, seed 1, at abc: lost: x" in report.results([row], [])
     assert "| 3 | 1 | 1 | 0 | 0 | 7 |" in report.table([row])
     assert "| 3 | 1 of 1 rounds | 7 |" in report.summary([row], [])
 

@@ -23,7 +23,7 @@ def test_a_recovery_that_does_not_move_ends_with_what_is_left():
     watch = _Watch("changelog", 0.0)
     watch.look(1.0, 10, {0: 5, 1: 7})
     watch.look(STALL_SECONDS, 10, {0: 5, 1: 7})
-    with pytest.raises(RecoveryError, match=r"no progress for 60 s, left \{0: 5, 1: 7\}"):
+    with pytest.raises(RecoveryError, match=r"no progress for 60 s; left by partition: \{0: 5, 1: 7\}"):
         watch.look(STALL_SECONDS + 2, 10, {0: 5, 1: 7})
 
 

@@ -322,22 +322,28 @@ def test_the_position_is_written_with_the_profiles_and_read_again(folder):
     ("noted", "given", "says"),
     [
         (SourcePosition(5, 4), {"partitions": 8}, "has 8 partitions, and had 4"),
-        (SourcePosition(5, 4), {"end": 4}, "deleted and created again"),
-        (SourcePosition(5, 4), {"begin": 6, "end": 9}, "deleted before they were read"),
+        (
+            SourcePosition(5, 4),
+            {"bounds": (0, 4)},
+            "partition 3, ends at 4, before the position 5: it was deleted and created again",
+        ),
+        (SourcePosition(5, 4), {"bounds": (6, 9)}, r"partition 3, begins at 6, .*deleted before they were read"),
     ],
 )
 def test_a_topic_that_does_not_fit_its_position_is_refused(noted, given, says):
     """Each with its cure."""
     with pytest.raises(PositionError, match=says):
-        record.check("in", noted, **{"partitions": 4, "begin": 0, "end": 5, **given})
+        record.check("in", 3, noted, **{"partitions": 4, "bounds": (0, 5), **given})
 
 
 def test_another_record_where_the_last_one_was_is_another_topic():
     """One that was created again and has grown past the position."""
     noted = SourcePosition(5, 4, last_timestamp=100, last_crc=7, last_offset=4)
-    record.same_record("in", noted, (100, 7))
-    with pytest.raises(PositionError, match="has grown past the position"):
-        record.same_record("in", noted, (100, 8))
+    record.same_record("in", 3, noted, (100, 7))
+    with pytest.raises(
+        PositionError, match=r"partition 3, holds another record at offset 4 .* has grown past the position"
+    ):
+        record.same_record("in", 3, noted, (100, 8))
 
 
 @given(st.tuples(st.integers(0, 20), st.integers(0, 20)), st.tuples(st.integers(0, 20), st.integers(0, 20)))

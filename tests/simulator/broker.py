@@ -107,6 +107,7 @@ class Cluster:
         self.producers: dict[str, int] = {}  # transactional id -> epoch
         self.ongoing: dict[str, tuple[int, set[tuple[str, int]]]] = {}
         self.prepared: set[int] = set()  # transactions whose commit is answered, and whose markers are still to come
+        self._marked: dict[int, asyncio.Future[None]] = {}
         self._transactions = 0
 
     def init(self, name: str) -> int:
@@ -151,8 +152,17 @@ class Cluster:
         """Whether a commit was answered and its markers are still to come: until then Kafka lets no other transaction begin."""
         return name in self.ongoing and self.ongoing[name][0] in self.prepared
 
+    async def markers(self, name: str) -> None:
+        """Wait for those that are still to come."""
+        while self.is_prepared(name):
+            transaction, _ = self.ongoing[name]
+            marked = self._marked.setdefault(transaction, asyncio.get_running_loop().create_future())
+            await asyncio.shield(marked)
+
     def _finish(self, name: str, *, commit: bool = False) -> None:
         transaction, places = self.ongoing.pop(name, (0, set()))
+        if (marked := self._marked.pop(transaction, None)) is not None:
+            marked.set_result(None)
         commit = commit or transaction in self.prepared
         for place in places:
             log = self.logs[place]

@@ -83,8 +83,7 @@ class Producer:
     async def _produce(self, builder: Builder, topic: str, partition: int) -> Any:
         await self.process.net("produce: request", errors=(kafka.KafkaTimeoutError, kafka.MessageSizeTooLargeError))
         manager, cluster = self._txn_manager, self.cluster
-        while cluster.is_prepared(manager.transactional_id):  # CONCURRENT_TRANSACTIONS: aiokafka asks again
-            await asyncio.sleep(0.004)
+        await cluster.markers(manager.transactional_id)  # CONCURRENT_TRANSACTIONS: aiokafka asks again
         rows = [cluster.row(topic, partition, *each) for each in builder.rows]
         at = cluster.produce(manager.transactional_id, manager.producer_epoch, (topic, partition), rows)
         await self.process.net("produce: reply", errors=(kafka.KafkaTimeoutError,))

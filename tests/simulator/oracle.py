@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rumbo.core import profile as profiles
 from rumbo.core.instant import parse_instant
 from rumbo.core.profile import DUE_BYTES
+from rumbo.engine.store import POSITION_KEY, Store
 from rumbo.intake import Record
 from rumbo.local import Local
+from rumbo.output import Encoder
 from tests.simulator.process import PARTITIONS, SOURCE, STAGE, TOPOLOGY
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
 
 END = "2026-03-01T00:00:00Z"
+FOREVER = 2**62
 
 
 def end_of_time() -> int:
@@ -24,58 +28,126 @@ def end_of_time() -> int:
     return int(parse_instant(END))
 
 
-def check(world: World) -> None:
-    """The oracle: outputs, dead letters, the state that the changelog alone gives, the state on disk, no open transaction."""
-    expected: Counter[str] = Counter()
-    want: dict[bytes, Any] = {}
-    rejected = 0
+@dataclass
+class Expected:
+    """The fold of the core over the committed input."""
+
+    order: dict[tuple[str, int, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    """(topic, partition, customer) -> decision ids as decided."""
+    profiles: dict[bytes, Any] = field(default_factory=dict)
+    letters: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """(partition, offset) of what is rejected."""
+    records: dict[int, int] = field(default_factory=dict)
+    """Partition -> offset after the last record."""
+    unaccounted: int = 0
+    """Records with no fate, or with two."""
+
+
+def fold(world: World) -> Expected:
+    """Partition by partition."""
+    found, encoder = Expected(), Encoder(world.topology.outputs, world.topology.mode)
     for number in range(PARTITIONS):
-        local = Local(world.topology)
-        for row in world.cluster.logs[SOURCE, number].read(0, 10_000, committed=True)[0]:
-            record = Record(SOURCE, number, row.offset, row.timestamp, row.key, row.value)
-            expected.update(decision.id for decision in local.send(record))
-        expected.update(decision.id for decision in local.until(end_of_time()))
-        want |= {
+
+        def refused(raw: Any, _: object, number: int = number) -> None:
+            found.letters[number, raw.offset] += 1
+
+        local = Local(world.topology, rejected=refused)
+        rows = world.cluster.logs[SOURCE, number].read(0, 10_000, committed=True)[0]
+        decisions = []
+        for row in rows:
+            decisions += local.send(Record(SOURCE, number, row.offset, row.timestamp, row.key, row.value))
+        local.counts.update(local.program.stats)
+        found.unaccounted += abs(len(rows) - sum(count for name, count in local.counts.items() if is_fate(name)))
+        decisions += local.until(end_of_time())
+        for decision in decisions:
+            found.order[encoder(decision).topic, number, decision.customer].append(decision.id)
+        found.profiles |= {
             name.encode(): profiles.load(profiles.stored(each)[DUE_BYTES:]) for name, each in local.profiles.items()
         }
-        rejected += sum(count for name, count in local.counts.items() if name.startswith("rejected."))
-    written = Counter(
-        json.loads(row.value)["id"] for topic in TOPOLOGY.outputs.decisions for row in world.committed(topic)
-    )
-    assert not expected - written, f"lost {len(expected - written)}"
-    assert not written.keys() - expected.keys(), f"phantom {len(written.keys() - expected.keys())}"
-    assert written == expected, "twice"
+        found.records[number] = rows[-1].offset + 1 if rows else 0
+    return found
+
+
+def is_fate(name: str) -> bool:
+    """Whether a count is of records that ended so, and no otherwise."""
+    return name in {"processed", "skipped"} or name.startswith("rejected.")
+
+
+def check(world: World) -> None:
+    """The oracle: outputs and their order, dead letters, each record taken once, the state in the changelog alone and on disk, no open transaction."""
+    expected = fold(world)
+    _outputs(world, expected)
+    _accounts(world, expected)
+    _state(world, expected)
+    assert all(log.stable == log.end for log in world.cluster.logs.values()), "a transaction hangs"
+    assert not world.counts["read twice"], "records were stepped twice, and only the memory of ids hid it"
+    assert not world.counts["told early"], "the group was told more than is committed"
+
+
+def _outputs(world: World, expected: Expected) -> None:
+    ids = Counter(each for found in expected.order.values() for each in found)
+    order: dict[tuple[str, int, str], list[str]] = defaultdict(list)
+    for topic in TOPOLOGY.outputs.decisions:
+        for row in world.committed(topic):
+            said = json.loads(row.value)
+            order[topic, row.partition, said["subject"]].append(said["id"])
+    written = Counter(each for found in order.values() for each in found)
+    assert not ids - written, f"lost {len(ids - written)}"
+    assert not written.keys() - ids.keys(), f"phantom {len(written.keys() - ids.keys())}"
+    assert written == ids, "twice"
+    assert order == expected.order, "decisions of a customer are not in the order in which they were decided"
     everything = {
         json.loads(row.value)["id"] for topic in TOPOLOGY.outputs.decisions for row in world.uncommitted(topic)
     }
-    assert not everything - expected.keys(), (
-        f"aborted, and not what the input gives: {len(everything - expected.keys())}"
-    )
-    assert len(world.committed(f"{SOURCE}.dlq")) == rejected, "dead letters"
+    assert not everything - ids.keys(), f"aborted, and not what the input gives: {len(everything - ids.keys())}"
+    headers = [dict(row.headers) for row in world.committed(f"{SOURCE}.dlq")]
+    letters = Counter((int(each["dlq.partition"]), int(each["dlq.offset"])) for each in headers)
+    assert letters == expected.letters, "dead letters"
+    world.counts["decisions"] = ids.total()
+
+
+def _accounts(world: World, expected: Expected) -> None:
+    """Each record has one fate and was taken by one transaction: what the progress records took lies end to end, to the position."""
+    assert not expected.unaccounted, f"{expected.unaccounted} records have no fate, or two"
+    at = dict.fromkeys(range(PARTITIONS), 0)
+    for row in world.committed(TOPOLOGY.outputs.progress):
+        begin, end = json.loads(row.value)["sources"].get(SOURCE, (at[row.partition], at[row.partition]))
+        assert begin == at[row.partition], (
+            f"partition {row.partition} was taken to {at[row.partition]}, then from {begin}"
+        )
+        at[row.partition] = end
+    for number, end in at.items():
+        position = world.committed_position(number).sources[SOURCE].next
+        assert end == position >= expected.records[number], f"partition {number} was taken to {end}, not {position}"
+
+
+def _state(world: World, expected: Expected) -> None:
     changelog = {
         row.key[1:]: profiles.load(row.value[DUE_BYTES:])
         for row in world.committed(STAGE.changelog)
         if row.key[:1] == b"p"
     }
-    assert changelog == want, "the changelog's state"
-    disk = {
-        name: profiles.load(value[DUE_BYTES:])
-        for process in world.processes
-        for worker in process.carrier.workers.values()
-        for name, value in worker.store.profiles()
-    }
-    assert disk == want, "the disk's state"
+    assert changelog == expected.profiles, "the changelog's state"
+    disk: dict[bytes, Any] = {}
+    for number, store in stores(world):
+        here = dict(store.profiles())
+        due = {name: at for name, value in here.items() if (at := int.from_bytes(value[:DUE_BYTES], "big"))}
+        assert {name: at for at, name in store.due(FOREVER, 1_000_000)} == due, "the timer index on disk"
+        last = world.cluster.logs[STAGE.changelog, number].last(POSITION_KEY, set())
+        assert store.position() == last, "the position on disk"
+        disk |= {name: profiles.load(value[DUE_BYTES:]) for name, value in here.items()}
+    assert disk == expected.profiles, "the disk's state"
     assert pasts_on_disk(world) == pasts_in_changelog(world), "the pasts on disk"
-    assert all(log.stable == log.end for log in world.cluster.logs.values()), "a transaction hangs"
-    assert not world.counts["read twice"], "records were stepped twice, and only the memory of ids hid it"
-    assert not world.counts["told early"], "the group was told more than is committed"
-    world.counts["decisions"] = len(expected)
+
+
+def stores(world: World) -> list[tuple[int, Store]]:
+    """Of every partition, its owner's."""
+    return [(number, worker.store) for process in world.processes for number, worker in process.carrier.workers.items()]
 
 
 def pasts_on_disk(world: World) -> dict[bytes, bytes]:
     """Every row that late events are put in their place by."""
-    workers = [worker for process in world.processes for worker in process.carrier.workers.values()]
-    return {key: value for worker in workers for key, value in worker.store.under(b"r")}
+    return {key: value for _, store in stores(world) for key, value in store.under(b"r")}
 
 
 def pasts_in_changelog(world: World) -> dict[bytes, bytes]:

@@ -13,6 +13,7 @@ from aiokafka import errors as kafka
 
 from rumbo.core.program import Program
 from rumbo.engine import feed as feed_module
+from rumbo.engine import partition as partition_module
 from rumbo.engine import position as record
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.clock import AHEAD
@@ -20,6 +21,8 @@ from rumbo.engine.feed import Place
 from rumbo.engine.partition import Batch, PartitionWorker
 from rumbo.engine.transaction import Committed, IndefiniteError, PartitionProducer
 from rumbo.engine.transport import BatchThread
+from rumbo.engine.unwritten import NO_TIMER, Unwritten
+from rumbo.intake import dead_letter
 from tests.simulator.broker import Cluster
 from tests.simulator.clients import ChangelogConsumer
 from tests.simulator.process import FAULTS, TOPOLOGY, Process
@@ -329,6 +332,41 @@ def cut_off_fetch_not_read_again() -> Iterator[None]:
 
 
 @contextmanager
+def decisions_written_in_another_order() -> Iterator[None]:
+    """Each once, and of one transaction, but not as they were decided."""
+    encode = PartitionWorker._encode
+
+    def planted(self: PartitionWorker, decisions: Any, groups: Any) -> None:
+        encode(self, decisions[::-1], groups)
+
+    with patch.object(PartitionWorker, "_encode", planted):
+        yield
+
+
+@contextmanager
+def letter_of_another_record() -> Iterator[None]:
+    """A dead letter that names the record after the one that was rejected."""
+
+    def planted(raw: Any, reject: Any, *, keep: bool) -> Any:
+        return dead_letter(raw._replace(offset=raw.offset + 1), reject, keep=keep)
+
+    with patch.object(partition_module, "dead_letter", planted):
+        yield
+
+
+@contextmanager
+def moved_timers_stay_in_the_index() -> Iterator[None]:
+    """Where a customer's timer was before is not taken from the index on disk: it is looked at again, and nothing is due."""
+    moved = Unwritten.moved
+
+    def planted(self: Unwritten, rows: Any) -> list[tuple[bytes, bytes, bytes]]:
+        return [(NO_TIMER, new, customer) for _, new, customer in moved(self, rows)]
+
+    with patch.object(Unwritten, "moved", planted):
+        yield
+
+
+@contextmanager
 def time_passes_between_batches_only() -> Iterator[None]:
     """A late record meets the timers before or after it as batches happen to end."""
     with patch.object(PartitionWorker, "_bound", lambda _, __: 0):
@@ -355,5 +393,8 @@ PLANTED: tuple[Planted, ...] = (
     overdue_timers_forgotten,
     cut_off_fetch_not_read_again,
     timers_by_the_wall_during_a_backlog,
+    decisions_written_in_another_order,
+    letter_of_another_record,
+    moved_timers_stay_in_the_index,
     time_passes_between_batches_only,
 )

@@ -63,7 +63,7 @@ def _choose(
     for topic in topics:
         begin, end = bounds[Place(topic, worker.number)]
         if topic in sources:
-            record.check(topic, sources[topic], partitions=stage.partitions, begin=begin, end=end)
+            record.check(topic, worker.number, sources[topic], partitions=stage.partitions, bounds=(begin, end))
         else:
             at = begin if stage.topology.start == "earliest" or topic not in stage.lateness else end
             sources[topic], chosen = SourcePosition(next=at, partitions=stage.partitions), True
@@ -97,4 +97,4 @@ async def _check_records(
         if place in bounds and bounds[place][0] <= each.last_offset < bounds[place][1]
     }
     for place, found in (await broker.records(kept)).items():
-        record.same_record(place.topic, noted[place], found)
+        record.same_record(place.topic, place.partition, noted[place], found)

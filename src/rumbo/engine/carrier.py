@@ -306,5 +306,9 @@ class Carrier:
             lagging = self.feed.lagging(number)
             waited = self._patience.waited(number, lagging=lagging, committed_at=worker.committed_at, now=now)
             if waited > self.settings.stall_seconds:
-                return f"partition {number} has something to read and has committed nothing for {waited:.0f} s"
+                return (
+                    f"{self.stage.name}, partition {number}, has something to read and has committed nothing for {waited:.0f} s: the position "
+                    "is kept, start again; where it comes again, look whether every broker is up and in sync, and whether one batch takes "
+                    f"longer than RUMBO__STALL_SECONDS ({self.settings.stall_seconds:.0f}; a smaller RUMBO__MAX_BATCH is a shorter one)"
+                )
         return None

@@ -25,6 +25,6 @@ def owned(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise StoreError(
-                f"{folder} is in use by another worker; give each worker a state directory of its own"
+                f"{folder} is in use by another worker; give each worker a state directory of its own (RUMBO__STATE_DIR)"
             ) from None
         yield

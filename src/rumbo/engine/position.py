@@ -94,18 +94,19 @@ def _parts(version: str) -> list[int]:
     return parts
 
 
-def same_record(topic: str, noted: SourcePosition, found: tuple[int, int]) -> None:
+def same_record(topic: str, number: int, noted: SourcePosition, found: tuple[int, int]) -> None:
     """Whether the topic still holds the record that was consumed last: (timestamp, CRC-32 of its value). Raises PositionError."""
     if found != (noted.last_timestamp, noted.last_crc):
         raise PositionError(
-            f"topic {topic} holds another record at offset {noted.last_offset} than the one that was read there: it was deleted and "
-            "created again, and has grown past the position. Start a new topology name, or remove the app's changelog topic and state "
+            f"topic {topic}, partition {number}, holds another record at offset {noted.last_offset} than the one that was read "
+            "there: it was deleted and created again, and has grown past the position. Start a new topology name, or remove the app's changelog topic and state "
             "to begin anew"
         )
 
 
-def check(topic: str, noted: SourcePosition, *, partitions: int, begin: int, end: int) -> None:
-    """Whether a source can go on from where it was. Raises PositionError with the cure."""
+def check(topic: str, number: int, noted: SourcePosition, *, partitions: int, bounds: tuple[int, int]) -> None:
+    """Whether a source with these *bounds* (begin, stable end) can go on from where it was. Raises PositionError with the cure."""
+    begin, end = bounds
     if noted.partitions != partitions:
         raise PositionError(
             f"topic {topic} has {partitions} partitions, and had {noted.partitions} when its state was written: customers would "
@@ -113,11 +114,11 @@ def check(topic: str, noted: SourcePosition, *, partitions: int, begin: int, end
         )
     if noted.next > end:
         raise PositionError(
-            f"topic {topic} ends at {end}, before the position {noted.next}: it was deleted and created again. "
+            f"topic {topic}, partition {number}, ends at {end}, before the position {noted.next}: it was deleted and created again. "
             "Start a new topology name, or remove the app's changelog topic and state to begin anew"
         )
     if noted.next < begin:
         raise PositionError(
-            f"topic {topic} begins at {begin}, after the position {noted.next}: records were deleted before they were read. "
+            f"topic {topic}, partition {number}, begins at {begin}, after the position {noted.next}: records were deleted before they were read. "
             "That is loss: raise its retention; to accept the gap, begin anew under a new topology name"
         )

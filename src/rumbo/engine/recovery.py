@@ -154,7 +154,10 @@ class _Watch:
         if left != self._seen:
             self._moved_at, self._seen = now, left
         elif left and now - self._moved_at > STALL_SECONDS:
-            raise RecoveryError(f"changelog {self._topic}: no progress for {STALL_SECONDS:.0f} s, left {dict(left)}")
+            raise RecoveryError(
+                f"changelog {self._topic}: no progress for {STALL_SECONDS:.0f} s; left by partition: {dict(left)}. "
+                "Is every broker up and in sync? What was read is kept: start again"
+            )
         if left and now - self._said_at > SAY_SECONDS:
             self._said_at = now
             rate = round(taken / (now - self._began))

@@ -132,7 +132,7 @@ class Store:
         reason = str(error)
         if "lock hold by" in reason.lower() or "While lock file" in reason:
             raise StoreError(
-                f"{folder} is in use by another worker; give each worker a state directory of its own"
+                f"{folder} is in use by another worker; give each worker a state directory of its own (RUMBO__STATE_DIR)"
             ) from None
         if isinstance(error, OSError) or "No space left" in reason:
             raise _unusable(folder, reason) from None
@@ -160,7 +160,7 @@ class Store:
             db.close()
             other = whose.decode(errors="replace")
             raise StoreError(
-                f"{folder} holds the state of {other}, not of {owner}; point the state directory elsewhere"
+                f"{folder} holds the state of {other}, not of {owner}: nothing of it was touched; point RUMBO__STATE_DIR elsewhere"
             )
         if version < FORMAT:
             cls._mark(db, folder, owner)
