@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml
 demo: env ## a year of real shoppers, live in the terminal, on an embedded broker
 	@$(BIN)/rumbo demo
 
-test: env ## every test: quick ones first, then those on a real Kafka (JOBS processes at once, each with a broker of its own)
+test: env ## every test: quick ones first, then those on a real Kafka (JOBS processes at once, which share a broker)
 	@$(BIN)/python -m tests.packages & $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 check: env ## style, types, layers

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,10 +25,11 @@ DEAR = {
     "demo/test_year.py": "year",
     "broker/test_rights.py": "secure",
     "broker/test_canary.py": "secure",
+    "broker/test_upgrade.py": "upgrade",
     "docs/test_site.py": "site",
     "topology/test_load.py": "hostile",
 }
-"""Files whose tests share something dear: a year that was played, a broker of their own, a site that was built, the costs of files."""
+"""Files whose tests share something dear: a year that was played, a broker of their own, names of topics, a site that was built, the costs of files."""
 NO_TOOL = "not installed here: "
 
 
@@ -86,8 +90,43 @@ def bootstrap(tmp_path_factory) -> Iterator[str]:
         if os.environ.get("CI"):
             pytest.fail(f"CI needs a real Kafka for the broker tests: {why}")
         pytest.skip(f"{NO_KAFKA}{why}")
-    with Cluster(Path(tmp_path_factory.mktemp("kafka"))) as cluster:
-        yield cluster.bootstrap
+    folder = tmp_path_factory.mktemp("kafka")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        with Cluster(folder) as cluster:
+            yield cluster.bootstrap
+        return
+    yield from shared(tmp_path_factory.getbasetemp().parent, folder)
+
+
+def shared(place: Path, folder: Path) -> Iterator[str]:
+    """One broker for all processes of a run: the first that needs it starts it, and ends it when the others need it no more."""
+    me = str(os.getpid())
+    with _users(place) as users:
+        cluster = None if users else Cluster(folder).__enter__()
+        users[me] = cluster.bootstrap if cluster is not None else next(iter(users.values()))
+        bootstrap = users[me]
+    yield bootstrap
+    while True:
+        with _users(place) as users:
+            if cluster is None or not users.keys() - {me}:
+                users.pop(me, None)
+                break
+        time.sleep(0.1)  # polling other processes, not waiting for a guess
+    if cluster is not None:
+        cluster.stop()
+
+
+@contextmanager
+def _users(place: Path) -> Iterator[dict[str, str]]:
+    """The processes that use the broker (by id, those that live), and where it is; nobody else sees them meanwhile."""
+    with (place / "kafka.users").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        users = dict(line.split() for line in file)
+        users = {process: bootstrap for process, bootstrap in users.items() if Path("/proc", process).exists()}
+        yield users
+        file.truncate(0)
+        file.writelines(f"{process} {bootstrap}\n" for process, bootstrap in users.items())
 
 
 def pytest_terminal_summary(terminalreporter):
