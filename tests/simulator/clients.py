@@ -14,20 +14,22 @@ from tests.simulator.broker import LOG_APPEND_TIME, Row
 
 
 class Builder:
-    """aiokafka's batch builder."""
+    """aiokafka's batch builder, and the compiled one in it."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[Any, Any, Any]] = []
+        self._builder, self._relative_offset = self, 0
 
-    def append(self, *, timestamp: Any, key: Any, value: Any, headers: Any) -> object:
-        """Take a record."""
-        _ = timestamp
+    def append(self, offset: int, _timestamp: int, key: Any, value: Any, headers: Any) -> object:
+        """Take the record of the next offset."""
+        assert offset == len(self.rows)
         self.rows.append((key, value, headers))
         return self
 
     def record_count(self) -> int:
-        """How many."""
-        return len(self.rows)
+        """How many, as it was told."""
+        assert self._relative_offset == len(self.rows)
+        return self._relative_offset
 
     def close(self) -> None:
         """No more."""

@@ -320,7 +320,7 @@ class Program:
         digest = hashed.digest()
         body = (crc32(event.properties_raw, event.at & 0xFFFFFFFF) & 0xFFFF).to_bytes(2, "big")
         ring = profile.ring
-        found = _place(ring, digest)
+        found = _place(ring, digest) if digest in ring else -1
         if found >= 0:
             same = ring[found + ID_BYTES : found + RING_ENTRY] == body
             self.stats["duplicate" if same else "duplicate_conflict"] += 1

@@ -110,7 +110,7 @@ class PartitionWorker:
         self.broker_time: Instant = 0
         self._written_at = self._looked_at = 0.0
         self._recent: deque[bool] = deque(maxlen=REJECTS_WATCHED)
-        self._touched = Touched(store, stage.program, self._meet)
+        self._touched = Touched(store, self._meet)
         firsts = {journey.id: journey.first for journey in stage.topology.journeys}
         self.notes = Notes(store, stage.live, stage.encoder, stage.topology.journal, firsts)
         refolder = stage.topology.refolder(stage.program)

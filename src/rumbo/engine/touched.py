@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from rumbo.core.profile import DUE_BYTES, Profile, stored
-from rumbo.core.program import Program
+from rumbo.core.profile import DUE_BYTES, Profile, load, stored
 from rumbo.engine.store import Store
 from rumbo.engine.unwritten import NO_TIMER
 
@@ -17,8 +16,8 @@ from rumbo.engine.unwritten import NO_TIMER
 class Touched:
     """One partition's profiles between two commits. `met` is told of each customer who has none yet."""
 
-    def __init__(self, store: Store, program: Program, met: Callable[[str], None]) -> None:
-        self._store, self._program, self._met = store, program, met
+    def __init__(self, store: Store, met: Callable[[str], None]) -> None:
+        self._store, self._met = store, met
         self._open: dict[str, Profile] = {}
         self._keys: dict[str, bytes] = {}
         """Of every customer touched, in the order met."""
@@ -28,7 +27,7 @@ class Touched:
 
     def open(self, customers: set[str]) -> dict[str, Profile]:
         """The profiles of these customers, to be changed in place until `close`."""
-        load, keys, kept, found = self._program.load, self._keys, self._kept, self._open
+        keys, kept, found = self._keys, self._kept, self._open
         unknown: list[str] = []
         wanted: list[bytes] = []
         for name in customers:
@@ -38,15 +37,15 @@ class Touched:
                 unknown.append(name)
                 wanted.append(key)
             else:
-                found[name] = load(name, kept[key][DUE_BYTES:])
+                found[name] = load(kept[key][DUE_BYTES:])
         values = self._store.take_many(wanted)
         self._before.update(zip(wanted, values, strict=True))
         for name, value in zip(unknown, values, strict=True):
             if value is None:
                 self._met(name)
-                found[name] = load(name, None)
+                found[name] = Profile(name)
             else:
-                found[name] = load(name, value[DUE_BYTES:])
+                found[name] = load(value[DUE_BYTES:])
         return found
 
     def close(self) -> None:

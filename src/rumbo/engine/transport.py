@@ -198,7 +198,9 @@ class BatchConsumer(driver.Consumer):
                 continue
             epoch = feed.epoch
             wanted = feed.wanted(carrier.limit // 4)
-            if not await self._fetch(carrier, wanted, IDLE_SECONDS if feed.idle else BUSY_SECONDS, epoch):
+            if not wanted and not feed.idle:
+                await asyncio.sleep(BUSY_SECONDS)  # there is enough for all: the fetching thread has nothing to do
+            elif not await self._fetch(carrier, wanted, IDLE_SECONDS if feed.idle else BUSY_SECONDS, epoch):
                 continue
             if thin := feed.thin(carrier.limit // 4):
                 await self._gather(carrier, thin, epoch)

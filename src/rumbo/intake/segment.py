@@ -28,7 +28,7 @@ _clean: Final[set[str]] = set()
 """Names that were met and need no cleaning."""
 
 
-class Call(msgspec.Struct):
+class Call(msgspec.Struct, weakref=False, gc=False):
     """What is read of a call; sections stay raw."""
 
     type: Any = None

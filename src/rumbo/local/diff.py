@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import chain, count
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -210,16 +211,36 @@ _Waiting = dict[_Key, list[_Kept]]
 
 def alike(left: Decision, right: Decision) -> bool:
     """Whether two decisions are the same one: only their ids, versions and explanations may differ."""
-    old, new = left.data, right.data
-    if (left.kind, left.at, left.customer, left.journey) != (right.kind, right.at, right.customer, right.journey):
+    if (
+        left.at != right.at
+        or left.kind != right.kind
+        or left.customer != right.customer
+        or left.journey != right.journey
+    ):
         return False
-    return all(getattr(old, name) == getattr(new, name) for name in old.__struct_fields__ if name not in _ASIDE)
+    kind: Any = type(left.data)
+    said = _said(kind)
+    return bool(said(left.data) == said(right.data))
+
+
+@cache
+def _said(kind: Any) -> Callable[[Any], Any]:
+    """Reads of one kind of output all that was decided."""
+    return attrgetter(*(name for name in kind.__struct_fields__ if name not in _ASIDE))
+
+
+@cache
+def _named(kind: Any) -> str | None:
+    """Which part of one kind of output names its rule."""
+    return next((name for name in _NAMES if name in kind.__struct_fields__), None)
 
 
 def rule_of(decision: Decision) -> Rule:
     """The rule that decided. Actions that were asked for and actions that were held back are of one rule."""
     data = decision.data
-    name = next((str(getattr(data, each)) for each in _NAMES if hasattr(data, each)), "")
+    sort: Any = type(data)
+    named = _named(sort)
+    name = str(getattr(data, named)) if named is not None else ""
     kind = "trigger" if decision.kind.startswith("action.") else decision.kind
     return Rule(decision.journey, "stage" if kind == "stage.changed" else kind.removesuffix(".changed"), name)
 
