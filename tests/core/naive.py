@@ -485,6 +485,8 @@ def _lengths(journey: d.Journey) -> set[int]:
         elif isinstance(value, d._Data):
             for name in value.__struct_fields__:
                 walk(getattr(value, name))
+            if isinstance(value, d.Stage) and value.until is not None:
+                found.add(d.Back("", value.until).cooldown)  # a way out rests as every way back does, unasked
             if isinstance(value, d.Steps):
                 found.update(value.every * step for step in range(1, 12))
         elif isinstance(value, tuple):

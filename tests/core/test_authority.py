@@ -42,6 +42,27 @@ def test_what_somebody_says_wins_and_the_conditions_only_suggest():
     ]
 
 
+def test_a_suggestion_follows_where_the_move_would_go_now():
+    """Time alone may change that, below and beside the stage that somebody has set: the newer place is said too."""
+    within = d.Stage("three", d.Happened(A, 1, DAY))
+    aside = d.Stage("out", d.Happened(A), side=True, until=d.Idle(A, 6 * HOUR))
+    journey = stages(d.Stage("one"), d.Stage("two", d.Happened(A)), within, aside, authority=SAID)
+    found = run(journey, event("A"), event("Set", HOUR, stage="out"), until=3 * DAY)
+    assert found == [(0, "aside out"), (6 * HOUR, "suggested three"), (DAY, "suggested two")]
+    four = d.Stage("four", until=d.Idle(A, 6 * HOUR))
+    journey = stages(d.Stage("one"), d.Stage("two", d.Happened(A)), within, four, authority=SAID)
+    found = run(journey, event("A"), event("Set", HOUR, stage="four"), until=3 * DAY)
+    assert found[-2:] == [(6 * HOUR, "suggested three"), (DAY, "suggested two")]
+
+
+def test_a_way_out_rests_as_a_way_back_does():
+    """Left at hour 6, set again at hour 7: what the conditions say to it is suggested once the day of rest is over."""
+    three = d.Stage("three", d.Happened(A), until=d.Idle(A, 6 * HOUR))
+    journey = stages(d.Stage("one"), d.Stage("two", d.Happened(A)), three, authority=SAID)
+    found = run(journey, event("A"), event("Set", 7 * HOUR, stage="three"), until=3 * DAY)
+    assert found[-3:] == [(6 * HOUR, "backward two"), (7 * HOUR, "forward three"), (30 * HOUR, "suggested two")]
+
+
 def test_authority_ends_by_itself():
     """The expiry is a timer: the conditions decide at that very instant, with no event."""
     found = run(stages(*THREE, authority=SAID), event("Set", stage="out"), event("B", DAY), until=30 * DAY)

@@ -160,7 +160,9 @@ told = st.one_of(
     st.sampled_from(["one", "two", "three", "out"]).map(lambda stage: ("Set", {"stage": stage})),
     st.just(("Release", {})),
 )
-spoken = st.lists(st.tuples(st.integers(0, 10 * 24), told), max_size=20, unique_by=lambda each: each[0]).map(
+moments = st.one_of(st.integers(0, 10 * 24), st.integers(0, 40).map(lambda at: 6 * at))
+"""Hours; half of them such that what the journey names ends at the instant of another interaction."""
+spoken = st.lists(st.tuples(moments, told), max_size=20, unique_by=lambda each: each[0]).map(
     lambda found: [event(name, at * HOUR, None, **said) for at, (name, said) in sorted(found, key=lambda each: each[0])]
 )
 

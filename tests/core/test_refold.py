@@ -177,6 +177,14 @@ def test_an_absence_that_was_none_is_withdrawn_by_the_one_who_came_late():
     assert world.met["late_refolded"] == 1
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_late_one_at_the_instant_at_which_a_condition_ended_brings_no_second_action(stored):
+    """It stands before what is due then: the condition never ended, and did not become true again."""
+    on = triggers(d.Trigger("t", d.OnCondition(d.Happened(A, 1, 6 * HOUR)), NUDGE))
+    world = World(on, stored=stored).send(event("A")).fire(7 * HOUR).send(event("A", 6 * HOUR))
+    assert world.said() == ["t"]
+
+
 def test_an_action_whose_time_is_over_is_recorded_and_not_asked_for():
     """Nobody gets today what should have been sent weeks ago; what may still be sent, is."""
     on = triggers(d.Trigger("hello", d.OnEvent(A), NUDGE))

@@ -168,6 +168,25 @@ def test_a_condition_fires_each_time_that_it_becomes_true():
     assert found == [(1, "t"), (3 * HOUR + 1, "t")]
 
 
+def test_an_interaction_at_the_instant_at_which_a_condition_would_end_goes_first():
+    """So it never ended, and does not become true again; one microsecond later it has."""
+    journey = triggers(d.Trigger("t", d.OnCondition(d.Happened(A, 1, 6 * HOUR)), MESSAGE))
+    assert run(journey, event("A"), event("A", 6 * HOUR)) == [(0, "t")]
+    assert run(journey, event("A"), event("C", 6 * HOUR), event("A", 6 * HOUR)) == [(0, "t")]
+    assert run(journey, event("A"), event("A", 6 * HOUR + 1)) == [(0, "t"), (6 * HOUR + 1, "t")]
+
+
+def test_a_condition_that_a_new_version_has_ended_becomes_true_again():
+    """The timer is still the old version's: what its shorter window ended is looked at before the next interaction."""
+    before, after = (
+        Program("test", [triggers(d.Trigger("t", d.OnCondition(d.Happened(A, 1, within)), MESSAGE))])
+        for within in (6 * HOUR, HOUR)
+    )
+    profile = before.load("c", None)
+    assert len(before.advance(profile, event("A"))) == 1
+    assert [each.data.trigger for each in after.advance(profile, event("A", 3 * HOUR))] == ["t"]
+
+
 def test_a_condition_that_time_alone_makes_true_fires_at_its_instant():
     journey = triggers(d.Trigger("t", d.OnCondition(d.All((d.Idle(A, DAY), d.Happened(B)))), MESSAGE))
     assert run(journey, event("A"), event("B", HOUR), until=3 * DAY) == [(DAY, "t")]

@@ -237,6 +237,9 @@ class StageMachine:
             found += [at for edge in self._edges[state.stage] for at in self._edge_looks(edge, scope)]
         elif state.stage in self._until:
             found.append(self._until[state.stage].next_change(scope))
+        if state.lock:  # where a held move would go may change too, and is suggested anew
+            current = self.rank.get(state.stage, len(self.names))
+            found += [when.next_change(scope) for rank, when in self.enter if rank < current]
         return min((at for at in found if at > now), default=0)
 
     def _goes_on(self, scope: Scope) -> bool:

@@ -50,10 +50,13 @@ class Waiting:
         return found
 
     def before(self, turn: Turn, watches: tuple[TriggerMachine, ...]) -> None:
-        """Forget conditions that time has made false since they last held: their next rise counts again."""
+        """Forget conditions that time had made false before this instant: their next rise counts again.
+
+        What ends at this very instant ends after its interactions, when its timer fires.
+        """
         held = turn.state.held
         for each in watches:
-            if each.id in held and each.condition is not None and each.condition.holds(turn) is not True:
+            if each.id in held and each.condition is not None and not _still(each.condition, turn):
                 del held[each.id]
 
     def watch(self, turn: Turn, watches: tuple[TriggerMachine, ...]) -> None:
@@ -138,6 +141,17 @@ class Waiting:
 
     def _watch_timer(self, each: TriggerMachine) -> str:
         return f"watch:{self._journey}:{each.id}"
+
+
+def _still(condition: Compiled, turn: Turn) -> bool:
+    """Whether it holds now, or held until now."""
+    if condition.holds(turn) is True:
+        return True
+    now = turn.now
+    turn.now = now - 1
+    held = condition.holds(turn) is True
+    turn.now = now
+    return held
 
 
 def _hangs(condition: Compiled) -> bool:
