@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 EVENT = '{"type":"track","event":"Demo Requested","messageId":"1","userId":"u","timestamp":"2026-01-01T00:00:00Z","properties":{"total":7}}'
 
 
-def rumbo(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+def rumbo(*arguments: str, stdin: str = "", cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "rumbo.cli", *arguments]
     return subprocess.run(
         command,
@@ -29,7 +29,7 @@ def rumbo(*arguments: str, stdin: str = "", **environment: str) -> subprocess.Co
         input=stdin,
         timeout=60,
         check=False,
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **environment},
     )
 
@@ -200,6 +200,12 @@ def test_explain_and_why_not_are_trees_a_marketer_can_read(tmp_path):
     assert "yes     stage onboarding entered" in done.stdout
     assert json.loads(rumbo("explain", welcome["id"], *options, "--json").stdout)["tree"][0]["holds"] is True
     assert rumbo("explain", "0000", *options).returncode == 1
+    within = rumbo("explain", welcome["id"], *options[2:], cwd=ROOT / "topologies" / "saas")
+    assert within.stdout == rumbo("explain", welcome["id"], *options).stdout
+    nowhere = rumbo("explain", welcome["id"], *options[2:], cwd=tmp_path)
+    assert (nowhere.returncode, "there is no such file" in nowhere.stderr) == (78, True)
+    unread = rumbo("explain", "0000", *options[:-1], "nope.jsonl")
+    assert (unread.returncode, "Invalid value for FILE: nope.jsonl: No such file" in unread.stderr) == (2, True)
     done = rumbo("why-not", "u", "feature_not_used", "--at", "2026-01-05T00:00:00Z", *options)
     assert done.returncode == 0
     assert "no      no Report Exported for 14d since stage onboarding entered" in done.stdout

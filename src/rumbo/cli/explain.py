@@ -15,7 +15,13 @@ from rumbo.topology import load
 
 @click.command("explain")
 @click.argument("decision_id")
-@click.option("--topology", type=click.Path(path_type=Path), required=True, help="The definitions that decided.")
+@click.option(
+    "--topology",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    show_default="the current folder",
+    help="The definitions that decided.",
+)
 @click.option("--input", "source", required=True, metavar="FILE", help="The history, as `rumbo simulate` reads it.")
 @click.option("--until", metavar="INSTANT", help="Where timers stop; the last event's time by default.")
 @click.option("--json", "as_json", is_flag=True, help="The explanation as JSON.")

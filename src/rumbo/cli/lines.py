@@ -56,7 +56,7 @@ def _open(path: str) -> BinaryIO:
     try:
         return Path(path).open("rb")
     except OSError as error:
-        raise click.BadParameter(f"{path}: {error.strerror}") from None
+        raise click.BadParameter(f"{path}: {error.strerror}", param_hint="FILE") from None
 
 
 def instant(text: str | None, option: str) -> Instant | None:

@@ -17,7 +17,13 @@ from rumbo.topology import load
 @click.argument("customer")
 @click.argument("trigger")
 @click.option("--at", "at", required=True, metavar="INSTANT", help="When it should have acted.")
-@click.option("--topology", type=click.Path(path_type=Path), required=True, help="The definitions to ask.")
+@click.option(
+    "--topology",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    show_default="the current folder",
+    help="The definitions to ask.",
+)
 @click.option("--input", "source", required=True, metavar="FILE", help="The history, as `rumbo simulate` reads it.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as JSON.")
 def command(customer: str, trigger: str, at: str, topology: Path, source: str, *, as_json: bool) -> int:  # noqa: PLR0913  click hands options over so
