@@ -43,8 +43,9 @@ def killed_at_every_point(run: Round) -> Verdict:
     """F1b: kill -9 at each named point of the protocol, in any order, at any passing."""
     points = list(NAMES)
     run.chance.shuffle(points)
-    if points[0] == "in_recovery":  # there is nothing to recover yet
-        points.append(points.pop(0))
+    recovers, commits = points.index("in_recovery"), points.index("after_end")
+    if recovers < commits:  # what there is to recover must have been committed before
+        points[recovers], points[commits] = points[commits], points[recovers]
     run.traffic.start()
     for name in points:
         disk = "empty" if name == "in_recovery" else "one"
