@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from rumbo.cli.lines import instant, records
+from rumbo.cli.lines import HISTORY, instant, records
 from rumbo.local.diff import CHANGES, Comparison, Diff, Difference, Side
 from rumbo.topology import load
 
@@ -15,7 +15,7 @@ from rumbo.topology import load
 @click.command("diff")
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
-@click.option("--input", "source", required=True, metavar="FILE", help="The history, as `rumbo simulate` reads it.")
+@HISTORY
 @click.option("--until", metavar="INSTANT", help="Where timers stop; the last event's time by default.")
 @click.option("--sample", default=2, show_default=True, help="How many customers to show for each rule and change.")
 @click.option("--json", "as_json", is_flag=True, help="All of it as one JSON document.")

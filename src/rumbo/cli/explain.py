@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from rumbo.cli.lines import history, instant
+from rumbo.cli.lines import HISTORY, TOPOLOGY, history, instant
 from rumbo.cli.tree import branches, gates, standing
 from rumbo.local.explain import Explanation, explain_decision
 from rumbo.topology import load
@@ -15,14 +15,8 @@ from rumbo.topology import load
 
 @click.command("explain")
 @click.argument("decision_id")
-@click.option(
-    "--topology",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    show_default="the current folder",
-    help="The definitions that decided.",
-)
-@click.option("--input", "source", required=True, metavar="FILE", help="The history, as `rumbo simulate` reads it.")
+@TOPOLOGY
+@HISTORY
 @click.option("--until", metavar="INSTANT", help="Where timers stop; the last event's time by default.")
 @click.option("--json", "as_json", is_flag=True, help="The explanation as JSON.")
 def command(decision_id: str, topology: Path, source: str, until: str | None, *, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""Records from a file of lines, for the commands that read one."""
+"""Records from a file of lines, for the commands that read one, and the options that such commands share."""
 
 from __future__ import annotations
 
@@ -7,13 +7,24 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import click
 
 from rumbo.core.instant import Instant, parse_instant
 from rumbo.errors import EventError
 from rumbo.intake import Record, Reject, from_line
+
+TOPOLOGY: Final = click.option(
+    "--topology",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    show_default="the current folder",
+    help="The definitions to ask.",
+)
+HISTORY: Final = click.option(
+    "--input", "source", required=True, metavar="FILE", help="The history, as `rumbo simulate` reads it."
+)
 
 
 def records(path: str, rejected: Callable[[Record, Reject], None]) -> Iterator[Record]:

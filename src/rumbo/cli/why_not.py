@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from rumbo.cli.lines import history, instant
+from rumbo.cli.lines import HISTORY, TOPOLOGY, history, instant
 from rumbo.cli.tree import branches, gates, standing
 from rumbo.local.explain import Answer, explain_silence
 from rumbo.topology import load
@@ -17,14 +17,8 @@ from rumbo.topology import load
 @click.argument("customer")
 @click.argument("trigger")
 @click.option("--at", "at", required=True, metavar="INSTANT", help="When it should have acted.")
-@click.option(
-    "--topology",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    show_default="the current folder",
-    help="The definitions to ask.",
-)
-@click.option("--input", "source", required=True, metavar="FILE", help="The history, as `rumbo simulate` reads it.")
+@TOPOLOGY
+@HISTORY
 @click.option("--json", "as_json", is_flag=True, help="The answer as JSON.")
 def command(customer: str, trigger: str, at: str, topology: Path, source: str, *, as_json: bool) -> int:  # noqa: PLR0913  click hands options over so
     """Say why TRIGGER did not act for CUSTOMER at an instant: each condition and gate, and what would have had to differ.

@@ -7,7 +7,7 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from rumbo.engine.store import StoreError
+from rumbo.engine.store import InUseError, StoreError
 
 
 @contextlib.contextmanager
@@ -24,7 +24,5 @@ def owned(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StoreError(
-                f"{folder} is in use by another worker; give each worker a state directory of its own (RUMBO__STATE_DIR)"
-            ) from None
+            raise InUseError(folder) from None
         yield

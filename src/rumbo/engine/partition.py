@@ -191,28 +191,40 @@ class PartitionWorker:
                     steps.reads(figures)  # meanwhile other partitions had their turn
                     interactions = self._read(topic, records[begin : begin + STEP_AT_ONCE], groups)
                     passed += len(interactions)
-                    profiles, advance = self._open({each.customer for each in interactions}), steps.advance
-                    decisions: list[Decision] = []
-                    for each in interactions:
-                        profile, at = profiles[each.customer], each.at
-                        if at <= clock and 0 < profile.due <= clock:
-                            decisions += steps.fire(
-                                profile, clock
-                            )  # it is late: what time has passed was due before it came
-                        made = advance(profile, each)
-                        if made:
-                            decisions += made
-                        if at > latest:
-                            latest = at
-                            moved = min(bound, at - allowed)
-                            clock = max(clock, moved)
-                    self._touched.close()
-                    self._encode(decisions, groups)
-                    self.notes.heard(interactions)
+                    latest, clock = self._pass(interactions, groups, latest, clock, allowed, bound)
         source.clock = latest
         self.stage.metrics.processed(topic, len(records), passed, self.stage.program.stats)
         if self.stage.program.mistyped:
             self.stage.metrics.mistyped(self.stage.program.mistyped)
+
+    def _pass(  # noqa: PLR0913, PLR0917  where time stands in a batch, and how far it may go
+        self,
+        interactions: list[Interaction],
+        groups: Groups,
+        latest: Instant,
+        clock: Instant,
+        allowed: int,
+        bound: Instant,
+    ) -> tuple[Instant, Instant]:
+        """Load each customer once, step each interaction in order, encode what is decided; the latest event and the clock then."""
+        steps = self._steps
+        profiles, advance = self._open({each.customer for each in interactions}), steps.advance
+        decisions: list[Decision] = []
+        for each in interactions:
+            profile, at = profiles[each.customer], each.at
+            if at <= clock and 0 < profile.due <= clock:
+                decisions += steps.fire(profile, clock)  # it is late: what time has passed was due before it came
+            made = advance(profile, each)
+            if made:
+                decisions += made
+            if at > latest:
+                latest = at
+                moved = min(bound, at - allowed)
+                clock = max(clock, moved)
+        self._touched.close()
+        self._encode(decisions, groups)
+        self.notes.heard(interactions)
+        return latest, clock
 
     def _open(self, customers: set[str]) -> dict[str, Profile]:
         """The profiles of these customers, and their pasts where there are any."""

@@ -61,6 +61,15 @@ class StoreError(InternalError):
     """The state directory cannot be used; the message says why and the cure."""
 
 
+class InUseError(StoreError):
+    """Another worker has the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder} is in use by another worker; give each worker a state directory of its own (RUMBO__STATE_DIR)"
+        )
+
+
 class Memory:
     """What the stores of one process share: a bound on the rows that are kept in Python, and RocksDB's block cache, half of that.
 
@@ -131,9 +140,7 @@ class Store:
     def _instead(cls, folder: Path, owner: str, memory: Memory, error: Exception) -> Store:
         reason = str(error)
         if "lock hold by" in reason.lower() or "While lock file" in reason:
-            raise StoreError(
-                f"{folder} is in use by another worker; give each worker a state directory of its own (RUMBO__STATE_DIR)"
-            ) from None
+            raise InUseError(folder) from None
         if isinstance(error, OSError) or "No space left" in reason:
             raise _unusable(folder, reason) from None
         aside = put_aside(folder)
