@@ -86,6 +86,36 @@ POISON = [
     Poison("missing message id", event(messageId="__absent__"), "ok"),
 ]
 
+WRONG = {"a number": 7, "true": True, "a list": [1], "an object": {"a": 1}, "null": None}
+"""Of each JSON type one; text has rows of its own."""
+SPOILED: dict[str, dict[str | None, str]] = {
+    "type": {"null": "ok", None: "unknown_type"},
+    "event": {None: "no_event_name"},
+    "messageId": {None: "ok"},
+    "userId": {"a number": "ok", "null": "no_identity", None: "bad_identity"},
+    "anonymousId": {None: "ok"},
+    "timestamp": {None: "ok"},
+    "originalTimestamp": {None: "ok"},
+    "receivedAt": {None: "ok"},
+    "groupId": {None: "ok"},
+    "rudderId": {None: "ok"},
+    "specversion": {None: "ok"},
+    "properties": {"an object": "ok", "null": "ok", None: "bad_properties"},
+    "context": {"an object": "ok", "null": "ok", None: "bad_properties"},
+    "traits": {"an object": "ok", "null": "ok", None: "bad_properties"},
+}
+"""Field -> the verdict where it has this type; `None`: any other. What says who it was, what happened, or is read by rules must have its
+type; what only helps (an id, a time, an account) is done without."""
+POISON += [
+    Poison(f"{field} is {name}", event(**{"messageId": f"w-{field}-{name}", field: wrong}), verdicts.get(name, verdicts[None]))
+    for field, verdicts in SPOILED.items()
+    for name, wrong in WRONG.items()
+]  # fmt: skip
+POISON += [
+    Poison(f"anonymousId alone is {name}", event(messageId=f"w-alone-{name}", userId="__absent__", anonymousId=wrong), verdict)
+    for (name, wrong), verdict in zip(WRONG.items(), ("ok", "bad_identity", "bad_identity", "bad_identity", "no_identity"), strict=True)
+]  # fmt: skip
+
 
 def is_rejected(poison: Poison) -> bool:
     """Whether it belongs in the dead letters."""

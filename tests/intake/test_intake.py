@@ -16,7 +16,7 @@ from rumbo.core.interaction import Interaction, folded
 from rumbo.intake import FlatMap, Record, Reject, Skip, SourceFormat, dead_letter, from_line, inspect, reader
 from rumbo.intake.identity import _NOBODY, read_id
 from rumbo.intake.times import EARLIEST, pick_time, read_time
-from tests.intake.poison import POISON, event
+from tests.intake.poison import POISON, WRONG, event
 
 NOW_MS = 1_777_636_860_000
 read = reader(SourceFormat())
@@ -32,6 +32,13 @@ def test_the_poison_set(poison):
     found = one(poison.value)
     verdict = found.reason if isinstance(found, Reject) else "skip" if isinstance(found, Skip) else "ok"
     assert verdict == poison.verdict
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_a_call_with_a_specversion_that_is_no_text_is_still_a_call(wrong):
+    """A structured CloudEvent says its version as text; anything else is a field that a producer added."""
+    found = one(event(specversion=wrong))
+    assert (found.customer, found.name, found.format) == ("u", "Poisoned", "segment")
 
 
 @given(

@@ -75,7 +75,7 @@ def _read_by_envelope(value: bytes, record: RawRecord, source: SourceFormat, fla
     call = read_call(value)
     if isinstance(call, Reject):
         return call
-    if call.specversion is not None and call.type is not None:
+    if isinstance(call.specversion, str) and call.type is not None:
         return read_structured(value, record, source, flags)
     return from_call(call, record, source, flags)
 
