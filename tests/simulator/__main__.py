@@ -22,7 +22,7 @@ from tests.simulator.world import play
 
 ROWS = Path(__file__).parent / "rows.jsonl"
 BLOCK = 500
-SWEEP = 5
+SWEEP = 50
 
 
 def block(first: int, count: int) -> dict[str, Any]:

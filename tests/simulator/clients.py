@@ -44,14 +44,20 @@ class Producer:
             transactional_id=transactional_id, producer_id=1, producer_epoch=-1, _transition_to=lambda _: None,
             complete_transaction=self._complete,
         )  # fmt: skip
-        self.client = SimpleNamespace(close=self._nothing, ready=self._ready, send=self._end)
+        self.client = SimpleNamespace(close=self._close, ready=self._ready, send=self._end)
         self._sender = SimpleNamespace(
             sender_task=None, client=self.client, _find_coordinator=self._coordinator, _coordinator_dead=lambda _: None
         )
-        self._closed, self._begun = False, False
+        self._closed, self._begun, self._left = False, False, False
 
-    async def _nothing(self) -> None:
-        """Nothing to close."""
+    async def _close(self) -> None:
+        """What is under way has no answer any more."""
+        self._left = True
+
+    async def _net(self, point: str, *errors: type[Exception]) -> None:
+        await self.process.net(point, errors=errors)
+        if self._left:
+            raise kafka.KafkaConnectionError("closed")
 
     async def _ready(self, *_: Any, **__: Any) -> bool:
         return True
@@ -83,12 +89,12 @@ class Producer:
         return asyncio.ensure_future(self._produce(builder, topic, partition))
 
     async def _produce(self, builder: Builder, topic: str, partition: int) -> Any:
-        await self.process.net("produce: request", errors=(kafka.KafkaTimeoutError, kafka.MessageSizeTooLargeError))
+        await self._net("produce: request", kafka.KafkaTimeoutError, kafka.MessageSizeTooLargeError)
         manager, cluster = self._txn_manager, self.cluster
         await cluster.markers(manager.transactional_id)  # CONCURRENT_TRANSACTIONS: aiokafka asks again
         rows = [cluster.row(topic, partition, *each) for each in builder.rows]
         at = cluster.produce(manager.transactional_id, manager.producer_epoch, (topic, partition), rows)
-        await self.process.net("produce: reply", errors=(kafka.KafkaTimeoutError,))
+        await self._net("produce: reply", kafka.KafkaTimeoutError)
         return SimpleNamespace(offset=at, timestamp_type=LOG_APPEND_TIME, timestamp=rows[0].timestamp)
 
     async def abort_transaction(self) -> None:
@@ -105,7 +111,7 @@ class Producer:
             delay = self.process.random.uniform(0.001, 0.2)
             asyncio.get_running_loop().call_later(delay, cluster.end, name, epoch)
             raise kafka.RequestTimedOutError
-        await self.process.net("end: request", errors=(kafka.RequestTimedOutError,))
+        await self._net("end: request", kafka.RequestTimedOutError)
         self.process.told_early()
         if (
             name in cluster.ongoing
@@ -116,7 +122,7 @@ class Producer:
             code = 0
         else:
             code = cluster.end(name, epoch)
-        await self.process.net("end: reply", errors=(kafka.RequestTimedOutError,))
+        await self._net("end: reply", kafka.RequestTimedOutError)
         return SimpleNamespace(error_code=code)
 
 

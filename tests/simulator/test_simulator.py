@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import pytest
 
 from rumbo.engine.pasts import Pasts
+from tests.simulator import world as world_module
 from tests.simulator.mutants import TABLE, caught_by, name_of
 from tests.simulator.planted import PLANTED
-from tests.simulator.world import REFOLDS, play
+from tests.simulator.process import FAULTS
+from tests.simulator.world import CHAOS_SECONDS, REFOLDS, World, play
 
 FEWEST, MOST = 15, 60
 POINTS = {
@@ -33,6 +36,38 @@ def test_nothing_is_lost_and_nothing_twice_whatever_goes_wrong():
         assert world.counts["rebalances"] > 0
         hits += world.hits
     assert POINTS - hits.keys() == set()
+
+
+class Restless(World):
+    """Nothing is wrong with broker or disk; partitions change hands all the time, also while batches are on their way to them."""
+
+    def join(self, folder=None):
+        """One process, which has every partition."""
+        if not self.processes:
+            super().join(folder)
+
+    async def trouble(self):
+        """Rebalances."""
+        loop = asyncio.get_running_loop()
+        while loop.time() < CHAOS_SECONDS:
+            await asyncio.sleep(self.random.uniform(0.05, 1.5))
+            self.rebalance()
+        self.troubled.set()
+
+    async def _die_once_more(self):
+        """Nobody dies."""
+
+
+def test_where_partitions_only_change_hands_no_worker_ends(monkeypatch):
+    """What was handed on and not yet begun when partitions are given back is not begun any more: its producer would go from under it."""
+    monkeypatch.setattr(world_module, "World", Restless)
+    monkeypatch.setitem(FAULTS, "crash", 0)
+    monkeypatch.setitem(FAULTS, "error", 0)
+    monkeypatch.setitem(FAULTS, "slow", 0.2)
+    for seed in range(24):
+        world = play(seed)
+        assert world.counts["rebalances"] > 5
+        assert (world.said, world.counts["crashes"]) == ([], 0)
 
 
 def test_a_seed_replays():

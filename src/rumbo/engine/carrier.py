@@ -173,6 +173,7 @@ class Carrier:
     async def revoke(self) -> None:
         """Give everything back: what is under way has a while to finish, then it is abandoned to the successor's fence."""
         self.recovered.clear()
+        self.feed.end()  # what was handed on and has not begun does not begin any more
         await self._standby.end()
         tasks = [task for task in self._tasks.values() if not task.done()]
         if tasks:
@@ -182,7 +183,7 @@ class Carrier:
             await asyncio.gather(*unfinished, return_exceptions=True)
         if self.workers:
             self.stage.failpoints.reached("in_revoke")
-        self.feed.end()
+        self.feed.end()  # nor is a fence of what was under way one of the next assignment
         workers, self.workers = self.workers, {}
         self._tasks.clear()
         await asyncio.gather(*(worker.producer.stop() for worker in workers.values()), return_exceptions=True)
