@@ -2,7 +2,8 @@
 
 It keeps the interactions so far and what was decided so far (a stage, a band: what depends on the way by its nature), and no
 accumulator, no counter, no window and no timer. Instants at which time alone may change something are found by trying all that could
-be: every interaction, move and start plus every length that the journey names, and every fall of a score, bisected.
+be: every interaction, move and start plus every length that the journey names, and every fall of a score, bisected. What time alone
+changes at an instant it changes after the interactions of that instant, each of which changes only what names it.
 
 Not covered: expressions (but for the traits of a fit score), and the triggers that have a naive counterpart of their own (sequences,
 thresholds, dates, anomalies).
@@ -11,6 +12,7 @@ thresholds, dates, anomalies).
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable, Iterator
 from math import fsum, prod
 from typing import Any, NamedTuple
 
@@ -97,7 +99,8 @@ class Naive:
         found = [at for mark in marks for length in self.lengths if after < (at := mark + length)]
         due = min([*found, before])
         best = min(
-            [*found, *(self._falls(score, max(after, self.now), due) for score in self.journey.scores)], default=FOREVER
+            [*found, *(self._falls(score, max(after, self.now - 1), due) for score in self.journey.scores)],
+            default=FOREVER,
         )
         return best if best < before else FOREVER
 
@@ -133,7 +136,8 @@ class Naive:
             return 0.0
         return rule.points if _COMPARE[compare](said, float(limit)) else rule.otherwise
 
-    def _worth(self, score: d.Score, rule: d.Points, now: int) -> list[float]:
+    def _awards(self, rule: d.Points) -> list[tuple[int, int]]:
+        """(instant, number of the interaction) of every time that a rule gave its points."""
         awarded: list[tuple[int, int]] = []
         for number, each in enumerate(self.events):
             if each.key not in rule.events.names or (rule.once and awarded):
@@ -141,10 +145,13 @@ class Naive:
             if rule.at_most and sum(1 for at, _ in awarded if at > each.at - rule.at_most.within) >= rule.at_most.count:
                 continue
             awarded.append((each.at, number))
+        return awarded
+
+    def _worth(self, score: d.Score, rule: d.Points, now: int) -> list[float]:
         resets = [each for each in self.scaled[score.name] if each.group in {None, rule.group}]
         return [
             float(rule.points) * _kept(rule, now - at) * prod(each.factor for each in resets if each.number > number)
-            for at, number in awarded
+            for at, number in self._awards(rule)
         ]
 
     def holds(self, condition: d.Condition, latch: str | None = None) -> bool:
@@ -192,14 +199,16 @@ class Naive:
                     called += self._band(score)
             self._fire([*called, *([d.OnStage(self.ranks[0], "entered")] if self.ranks else [])])
         self.events.append(event)
-        called = [on for score in self.journey.scores for on in self._scored(score, event)]
-        self._segments(self.journey.segments)
-        called += self._obey(event)
-        called += self._stage()
+        banded = [on for score in self.journey.scores for on in self._scored(score, event)]
+        changed = self._segments(each for each in self.journey.segments if self._asked(each.when, event, banded))
+        moved = self._obey(event)
+        ordered = event.key in _names(self.journey.authority)
+        if ordered or any(self._asked(each, event, banded) for each in self._criteria()):
+            moved += self._stage()
         for trigger in self.journey.triggers:
             if isinstance(trigger.on, d.Absence):
                 self._absence(trigger, trigger.on, event)
-        self._fire(called, event)
+        self._fire([*banded, *moved], event, settled=bool(banded or moved or changed))
 
     def _tick(self, at: int) -> None:
         """What is due at one instant: absences, authority, bands, segments, stages, those who are stuck, conditions; each an input of its own."""
@@ -215,8 +224,9 @@ class Naive:
             for look in (self._band, self._judge, self._reset):
                 called = look(score)
                 if called:
-                    self._segments(tuple(each for each in self.journey.segments if isinstance(each.when, d.InBand)))
-                    self._fire(called + (self._stage() if self._on_bands() else []), settled=True)
+                    self._segments(each for each in self.journey.segments if _kinds(each.when) & {d.InBand})
+                    moves = any(_kinds(each) & {d.InBand} for each in self._criteria())
+                    self._fire(called + (self._stage() if moves else []), settled=True)
         if self._segments(self.journey.segments):
             self._fire([], settled=True)
         while moved := self._stage():
@@ -232,37 +242,61 @@ class Naive:
             if self._rises(trigger):
                 self._act(trigger)
 
-    def _on_bands(self) -> bool:
-        """Whether some stage hangs on a band."""
-        asked = [
-            each
-            for stage in self.journey.stages
-            for each in (stage.when, stage.until, *(back.when for back in stage.back))
-        ]
-        return any(isinstance(each, d.InBand) for each in asked)
+    def _criteria(self) -> list[d.Condition]:
+        """Whatever moves somebody from stage to stage."""
+        asked = ((stage.when, stage.until, *(back.when for back in stage.back)) for stage in self.journey.stages)
+        return [each for found in asked for each in found if each is not None]
+
+    def _asked(self, condition: d.Condition, event: Interaction, banded: object) -> bool:
+        """Whether this interaction can change it: it names it, or hangs on a band that the interaction has changed."""
+        return event.key in _names(condition) or (bool(banded) and bool(_kinds(condition) & {d.InBand}))
 
     def _fire(self, called: list[d.On], event: Interaction | None = None, *, settled: bool = False) -> None:
         """The triggers in the order of the definition: first who is called, then what each does."""
         chosen = [
             trigger
             for trigger in self.journey.triggers
-            if ((settled or event is not None) and self._rises(trigger))
+            if (self._looks(trigger, event, settled=settled) and self._rises(trigger, event))
             or (isinstance(trigger.on, d.OnBand | d.OnStage) and trigger.on in called)
             or (isinstance(trigger.on, d.OnEvent) and event is not None and event.key in trigger.on.events.names)
         ]
         for trigger in chosen:
             self._act(trigger)
 
-    def _rises(self, trigger: d.Trigger) -> bool:
+    def _looks(self, trigger: d.Trigger, event: Interaction | None, *, settled: bool) -> bool:
+        """Whether a condition is asked now: the interaction names it, or it hangs on what has changed."""
+        if not isinstance(trigger.on, d.OnCondition):
+            return False
+        hangs = settled and bool(_kinds(trigger.on.when) & {d.InBand, d.InStage, d.Reached})
+        return hangs or (event is not None and event.key in _names(trigger.on.when))
+
+    def _rises(self, trigger: d.Trigger, event: Interaction | None = None) -> bool:
         if not isinstance(trigger.on, d.OnCondition):
             return False
         held, holds = trigger.id in self.held, self.holds(trigger.on.when)
+        if held and not holds and event is not None and self._held_until_now(trigger.on.when):
+            return False
         (self.held.add if holds else self.held.discard)(trigger.id)
         return holds and not held
 
+    def _held_until_now(self, condition: d.Condition) -> bool:
+        """Whether time alone has ended it at this very instant: then it ends after the interactions."""
+        self.now -= 1
+        held = self.holds(condition)
+        self.now += 1
+        return held
+
     def _scored(self, score: d.Score, event: Interaction) -> list[d.On]:
         """What an interaction does to a score: its points, its resets, whether it is reported."""
-        return [*self._band(score), *self._reset(score, event), *self._judge(score)]
+        called: list[d.On] = []
+        last = len(self.events) - 1
+        given = [float(each.points) for each in score.rules if last in (number for _, number in self._awards(each))]
+        if given or (score.traits and event.traits):
+            called += self._band(score, rises=bool(given) and min(given) > 0)
+        called += self._reset(score, event)
+        if any(event.key in _names(each.when) for each in score.disqualify):
+            called += self._judge(score)
+        return called
 
     def _reset(self, score: d.Score, event: Interaction | None = None) -> list[d.On]:
         """Resets by this interaction, and those whose condition has become true."""
@@ -276,6 +310,8 @@ class Naive:
         if reset.events is not None:
             guarded = reset.when is None or self.holds(reset.when)
             return guarded and event is not None and event.key in reset.events.names
+        if event is not None and event.key not in _names(reset.when):
+            return False
         name, holds = f"{score.name}:reset{at}", reset.when is not None and self.holds(reset.when)
         rises = holds and name not in self.held
         (self.held.add if holds else self.held.discard)(name)
@@ -298,12 +334,13 @@ class Naive:
         band = -1 if reason else _risen(score, -1, self.total(score, self.now))
         return self._banded(score, band)
 
-    def _band(self, score: d.Score) -> list[d.On]:
+    def _band(self, score: d.Score, *, rises: bool = False) -> list[d.On]:
+        """`rises`: there were only points given, by which nobody falls; time takes them down, after the interactions."""
         value, before = self.total(score, self.now), self.bands[score.name]
         if self.out_of[score.name]:
             return []
         band = _risen(score, before, value)
-        while band >= 0 and value < score.bands[band].leave:
+        while band >= 0 and value < score.bands[band].leave and not rises:
             band -= 1
         return self._banded(score, band) if band != before else []
 
@@ -316,7 +353,7 @@ class Naive:
             d.OnBand(score.name, "")
         ]  # no band at all was entered or left, and yet something has changed
 
-    def _segments(self, asked: tuple[d.Segment, ...]) -> bool:
+    def _segments(self, asked: Iterable[d.Segment]) -> bool:
         changed = False
         for each in asked:
             inside = self.holds(each.when)
@@ -475,23 +512,34 @@ def _clamp(value: float, low: float | None, high: float | None) -> float:
     return min(max(value, low if low is not None else value), high if high is not None else FOREVER)
 
 
+def _parts(value: Any) -> Iterator[Any]:
+    """A part of a definition, and all parts of it."""
+    yield value
+    inner = value if isinstance(value, tuple) else ()
+    if isinstance(value, d._Data):
+        inner = tuple(getattr(value, name) for name in value.__struct_fields__)
+    for each in inner:
+        yield from _parts(each)
+
+
+def _names(value: Any) -> set[str]:
+    """The interactions that a part of a definition names."""
+    return {name for each in _parts(value) if isinstance(each, d.EventTest) for name in each.names}
+
+
+def _kinds(value: Any) -> set[type]:
+    """What a condition is made of."""
+    return {type(each) for each in _parts(value)}
+
+
 def _lengths(journey: d.Journey) -> set[int]:
     """Every length that the definition names."""
     found: set[int] = set()
-
-    def walk(value: Any) -> None:
-        if isinstance(value, int) and not isinstance(value, bool) and value >= MINUTE:
-            found.add(value)
-        elif isinstance(value, d._Data):
-            for name in value.__struct_fields__:
-                walk(getattr(value, name))
-            if isinstance(value, d.Stage) and value.until is not None:
-                found.add(d.Back("", value.until).cooldown)  # a way out rests as every way back does, unasked
-            if isinstance(value, d.Steps):
-                found.update(value.every * step for step in range(1, 12))
-        elif isinstance(value, tuple):
-            for each in value:
-                walk(each)
-
-    walk(journey)
+    for each in _parts(journey):
+        if isinstance(each, int) and not isinstance(each, bool) and each >= MINUTE:
+            found.add(each)
+        elif isinstance(each, d.Stage) and each.until is not None:
+            found.add(d.Back("", each.until).cooldown)  # a way out rests as every way back does, unasked
+        elif isinstance(each, d.Steps):
+            found.update(each.every * step for step in range(1, 12))
     return found

@@ -103,9 +103,11 @@ def journeys(draw) -> d.Journey:
     return d.Journey("j", "1.0", (score,), stages, triggers, True, segments, d.Flaps(10**6, 1))
 
 
-histories = st.lists(
-    st.tuples(st.integers(0, 20 * 24), st.sampled_from("ABCDE")), max_size=20, unique_by=lambda each: each[0]
-).map(lambda found: [event(name, at * HOUR) for at, name in sorted(found)])
+moments = st.one_of(st.integers(0, 20 * 24), st.integers(0, 40).map(lambda at: 6 * at))
+"""Hours; half of them such that what the journey names ends at the instant of another interaction, or of several."""
+histories = st.lists(st.tuples(moments, st.sampled_from("ABCDE")), max_size=20, unique=True).map(
+    lambda found: [event(name, at * HOUR) for at, name in sorted(found)]
+)
 
 
 def near(found: list[tuple[int, str]]) -> list[tuple[str, int]]:
@@ -113,12 +115,23 @@ def near(found: list[tuple[int, str]]) -> list[tuple[str, int]]:
     return sorted((what, round(at / SECOND)) for at, what in found)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, derandomize=True)
 @given(journeys(), histories)
 def test_random_journeys_decide_what_a_look_at_the_full_history_decides(journey, history):
     """Scores, bands, segments, stages with their ways back, stuck, and the triggers, with guards and cool-downs."""
     expected = [(at - START, what) for at, what in Naive(journey).run(history, START + END)]
     assert near(run(journey, *history, until=END)) == near(expected)
+
+
+@given(journeys(), histories, st.lists(moments, max_size=8))
+def test_an_interaction_that_nothing_names_changes_nothing_also_at_an_instant_at_which_something_is_due(
+    journey, history, others
+):
+    """Before or after others of that instant: what time changes then is changed after all of them."""
+    strangers = [event("Nobody Asks", at * HOUR, f"{number}") for number, at in enumerate(sorted(others))]
+    begin = [event("Nobody Asks", 0, "first")]
+    among = sorted([*history, *strangers], key=lambda each: (each.at, each.id))
+    assert run(journey, *begin, *among, until=END) == run(journey, *begin, *history, until=END)
 
 
 def on_stages(draw) -> tuple[d.Trigger, ...]:
@@ -160,10 +173,15 @@ told = st.one_of(
     st.sampled_from(["one", "two", "three", "out"]).map(lambda stage: ("Set", {"stage": stage})),
     st.just(("Release", {})),
 )
-moments = st.one_of(st.integers(0, 10 * 24), st.integers(0, 40).map(lambda at: 6 * at))
-"""Hours; half of them such that what the journey names ends at the instant of another interaction."""
-spoken = st.lists(st.tuples(moments, told), max_size=20, unique_by=lambda each: each[0]).map(
-    lambda found: [event(name, at * HOUR, None, **said) for at, (name, said) in sorted(found, key=lambda each: each[0])]
+
+
+def numbered(found: list) -> list:
+    """By time, each with an id of its own."""
+    return list(enumerate(sorted(found, key=lambda each: each[0])))
+
+
+spoken = st.lists(st.tuples(moments, told), max_size=20).map(
+    lambda found: [event(name, at * HOUR, str(number), **said) for number, (at, (name, said)) in numbered(found)]
 )
 
 
@@ -205,22 +223,22 @@ def customers(draw) -> d.Journey:
     )
 
 
-def says(at: int, traits: dict[str, int]) -> Interaction:
-    made = event("Identified", at)
+def says(at: int, key: str, traits: dict[str, int]) -> Interaction:
+    made = event("Identified", at, key)
     made.traits_raw = msgspec.json.encode(traits)
     return made
 
 
 lives = st.lists(
     st.tuples(
-        st.integers(0, 10 * 24),
+        moments,
         st.one_of(st.sampled_from("ABCDE"), st.dictionaries(st.sampled_from(["seats", "age"]), st.sampled_from([10, 40, 60]), min_size=1)),
     ),
-    max_size=20, unique_by=lambda each: each[0],
+    max_size=20,
 ).map(
     lambda found: [
-        event(what, at * HOUR) if isinstance(what, str) else says(at * HOUR, what)
-        for at, what in sorted(found, key=lambda each: each[0])
+        event(what, at * HOUR, str(number)) if isinstance(what, str) else says(at * HOUR, str(number), what)
+        for number, (at, what) in numbered(found)
     ]
 )  # fmt: skip
 

@@ -173,7 +173,41 @@ def test_an_interaction_at_the_instant_at_which_a_condition_would_end_goes_first
     journey = triggers(d.Trigger("t", d.OnCondition(d.Happened(A, 1, 6 * HOUR)), MESSAGE))
     assert run(journey, event("A"), event("A", 6 * HOUR)) == [(0, "t")]
     assert run(journey, event("A"), event("C", 6 * HOUR), event("A", 6 * HOUR)) == [(0, "t")]
+    either = d.AnyOf((d.Happened(A, 1, 6 * HOUR), d.Happened(B, 2)))
+    found = run(
+        triggers(d.Trigger("t", d.OnCondition(either), MESSAGE)), event("A"), event("B", 6 * HOUR), event("A", 6 * HOUR)
+    )
+    assert found == [(0, "t")]
     assert run(journey, event("A"), event("A", 6 * HOUR + 1)) == [(0, "t"), (6 * HOUR + 1, "t")]
+
+
+def test_what_time_takes_down_at_an_instant_falls_after_the_interactions_of_that_instant_which_read_scores_at_it():
+    """Ten points that last six hours: at the sixth the score is nothing, the band is left after all that comes then."""
+    score = d.Score(
+        "s",
+        (d.Points("a", A, 10.0, decay=d.Steps(1.0, 6 * HOUR)), d.Points("b", B, 1.0)),
+        bands=(d.Band("low", 10, 5),),
+    )
+    made = (
+        d.Trigger("in", d.OnEvent(C), MESSAGE, d.InBand("s", "low")),
+        d.Trigger("five", d.OnEvent(C), MESSAGE, d.Level("s", 5)),
+        d.Trigger("left", d.OnBand("s", "low", "left"), MESSAGE),
+    )  # fmt: skip
+    journey, at = d.Journey("j", "1.0", (score,), (), made), 6 * HOUR
+    assert run(journey, event("A"), event("C", at), until=DAY) == [
+        (0, "band low"),
+        (at, "in"),
+        (at, "band None"),
+        (at, "left"),
+    ]
+    assert run(journey, event("A"), event("C", at + 1)) == [(0, "band low"), (at, "band None"), (at, "left")]
+    kept = run(journey, event("A"), event("B", at), event("C", at), event("A", at), until=8 * HOUR)
+    assert kept == [(0, "band low"), (at, "in")]
+    assert run(journey, event("A"), event("B", at), until=8 * HOUR) == [
+        (0, "band low"),
+        (at, "band None"),
+        (at, "left"),
+    ]
 
 
 def test_a_condition_that_a_new_version_has_ended_becomes_true_again():

@@ -125,6 +125,7 @@ class Scoring:
 
     def _awarding(self, score: ScoreMachine, gives: tuple[Give, ...]) -> Awarding:
         name, stays, read, delta = score.name, score.stays, score.read, score.score.min_delta
+        timer = self._timer(score)
         give = gives[0] if len(gives) == 1 else least_of(gives)
 
         def hear(turn: Turn) -> bool:
@@ -138,6 +139,8 @@ class Scoring:
             value = read(state, turn.now)
             low, high = stays[state.band + 1]
             if not low <= value < high and not state.out and (band := score.band(state.band, value)) != state.band:
+                if band < state.band and lowest > 0 and turn.profile.timers.get(timer) == turn.now:
+                    return False  # it was only given to: time takes it down, after the interactions of this instant
                 self._banded(turn, score, value, band)
                 return True
             if lowest < 0:  # the crossing comes earlier; one that comes later is found when the timer fires

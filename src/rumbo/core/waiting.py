@@ -66,7 +66,8 @@ class Waiting:
             if each.condition is None:
                 continue
             if each.condition.holds(turn) is not True:
-                held.pop(each.id, None)
+                if each.id in held and (turn.event is None or not _still(each.condition, turn)):
+                    del held[each.id]
             elif each.id not in held:
                 held[each.id] = True
                 turn.called.append(each)
