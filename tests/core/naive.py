@@ -6,7 +6,7 @@ be: every interaction, move and start plus every length that the journey names, 
 changes at an instant it changes after the interactions of that instant, each of which changes only what names it.
 
 Not covered: expressions (but for the traits of a fit score), and the triggers that have a naive counterpart of their own (sequences,
-thresholds, dates, anomalies).
+thresholds, dates, anomalies); nor `allow_skip: false`, which goes on with whatever input comes next.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Naive:
         self.here = self.ranks[0] if self.ranks else ""
         self.high = 0
         self.entered = 0
-        self.entries: list[tuple[str, int]] = []
+        self.entries: list[tuple[str, int, str]] = []
+        """Stage, instant, direction."""
         self.cleared: dict[str, tuple[int, int]] = {}
         self.moved: dict[str, int] = {}
         self.lock: tuple[int, int] | None = None
@@ -72,9 +73,11 @@ class Naive:
         self.stuck = False
         self.lengths = sorted({0, *_lengths(journey)})
         self.now = 0
+        self.told = FOREVER
+        """Until when all is told: a definition by which somebody would go round in circles at one instant says no more after it."""
 
     def run(self, history: list[Interaction], until: int) -> list[tuple[int, str]]:
-        """(instant, what) of everything decided."""
+        """(instant, what) of everything decided, as far as it is told."""
         ticked = 0
         for at, event in [*((each.at, each) for each in history), (until + 1, None)]:
             while (due := self._candidate(ticked, at)) < at:
@@ -190,7 +193,7 @@ class Naive:
         called: list[d.On] = []
         if begins:  # everyone begins in the first stage, before anything is known of them
             self.entered = event.at
-            self.entries.append((self.here, event.at))
+            self.entries.append((self.here, event.at, ""))
             for score in self.journey.scores:
                 if score.traits:  # what nothing known gives is no change to tell of
                     known, self.traits = self.traits, {}
@@ -219,17 +222,17 @@ class Naive:
                 self._act(trigger)
         if self.lock is not None and self.lock[1] <= at:
             self.lock = None
-            self._fire(self._stage(), settled=True)
+            self._fire(self._stage(alone=True), settled=True)
         for score in self.journey.scores:
             for look in (self._band, self._judge, self._reset):
                 called = look(score)
                 if called:
                     self._segments(each for each in self.journey.segments if _kinds(each.when) & {d.InBand})
                     moves = any(_kinds(each) & {d.InBand} for each in self._criteria())
-                    self._fire(called + (self._stage() if moves else []), settled=True)
+                    self._fire(called + (self._stage(alone=True) if moves else []), settled=True)
         if self._segments(self.journey.segments):
             self._fire([], settled=True)
-        while moved := self._stage():
+        while moved := self._stage(alone=True):
             self._fire(moved, settled=True)
         limit = self.stages[self.here].stuck_after if self.ranks else None
         if limit is not None and not self.stuck and at >= self.entered + limit:
@@ -237,7 +240,7 @@ class Naive:
             self._say(f"stuck {self.here}")
         if self.unstable and self.unstable <= at:
             self.unstable = 0
-            self._fire(self._stage(), settled=True)
+            self._fire(self._stage(alone=True), settled=True)
         for trigger in self.journey.triggers:
             if self._rises(trigger):
                 self._act(trigger)
@@ -363,12 +366,21 @@ class Naive:
                 self._say(f"{'entered' if inside else 'left'} {each.name}")
         return changed
 
-    def _stage(self) -> list[d.On]:
-        """At most one move, unless something holds it."""
+    def _stage(self, *, alone: bool = False) -> list[d.On]:
+        """At most one move, unless something holds it. `alone`: time alone makes it."""
         want = self._wants() if self.ranks else None
-        if want is None or self._keeps(want):
+        if want is not None and alone and not self._goes_on(want):
+            self.told = min(self.told, self.now)
             return []
-        return self._make(want)
+        return [] if want is None or self._keeps(want) else self._make(want)
+
+    def _goes_on(self, want: Want) -> bool:
+        """At one instant time alone brings nobody twice aside, out or back to one stage, nor forward after that."""
+        met = [each for each in self.entries if each[1] == self.now]
+        aside = [target for target, _, direction in met if direction in {"aside", "return", "backward"}]
+        if want.direction == "forward" and met:
+            return met[-1][2] == "forward"
+        return want.target not in aside
 
     def _wants(self) -> Want | None:
         for side in (each for each in self.journey.stages if each.side and each.name != self.here):
@@ -402,7 +414,7 @@ class Naive:
             return True
         if len(self.entries) < 2:
             return False
-        (before, _), (here, at) = self.entries[-2:]
+        (before, *_), (here, at, _) = self.entries[-2:]
         flaps = self.journey.unstable
         if (self._rank(here) > self._rank(before)) == (
             self._rank(want.target) > self._rank(here)
@@ -443,7 +455,7 @@ class Naive:
         self._clear(f"{self.here}.when")
         before, self.here, self.entered, self.stuck = self.here, target, self.now, False
         self._clear(f"{target}.until")
-        self.entries.append((target, self.now))
+        self.entries.append((target, self.now, direction))
         self.high = max(self.high, self._rank(target))
         self._say(f"{direction} {target}{' implied' if implied else ''}")
         return [d.OnStage(before, "left"), d.OnStage(target, "entered")]

@@ -126,6 +126,29 @@ def test_a_side_stage_that_was_left_is_entered_anew():
     assert found == [(0, "aside gone"), (DAY, "return one"), (10 * DAY, "aside gone")]
 
 
+def test_a_side_stage_whose_condition_holds_already_is_entered_at_the_instant_at_which_its_source_is():
+    """After the move into the source, and after all interactions of that instant; the first stage is a source too."""
+    gone = d.Stage("gone", d.Happened(B), side=True, sources=("two",))
+    journey = stages(d.Stage("one"), d.Stage("two", d.Happened(A)), gone)
+    assert run(journey, event("B"), event("A", 1), until=1) == [(1, "forward two"), (1, "aside gone")]
+    assert run(journey, event("B"), event("A", 1), until=0) == [(1, "forward two")]
+    quiet = d.Stage("quiet", d.Idle(A, DAY), side=True, sources=("two",), until=d.Happened(A))
+    journey = stages(d.Stage("one"), d.Stage("two", d.Idle(B, 2 * DAY)), quiet)
+    assert run(journey, event("A"), event("B"), until=9 * DAY) == [(2 * DAY, "forward two"), (2 * DAY, "aside quiet")]
+    never = d.Stage("never", d.Not(d.Happened(A)), side=True, until=d.Happened(A))
+    assert run(stages(d.Stage("one"), never), event("B"), until=1) == [(0, "aside never")]
+    assert run(stages(d.Stage("one"), never), event("A"), until=1) == []
+
+
+def test_stages_that_are_each_others_source_are_entered_once_an_instant():
+    """Both conditions hold: the customer goes the round once, and stays until something comes."""
+    quiet = d.Idle(A, DAY)
+    x = d.Stage("x", quiet, side=True, sources=("one", "y"))
+    y = d.Stage("y", quiet, side=True, sources=("x",))
+    found = run(stages(d.Stage("one"), x, y), event("A"), event("A", 3 * DAY), until=30 * DAY)
+    assert found == [(DAY, "aside x"), (DAY, "aside y"), (4 * DAY, "aside x"), (4 * DAY, "aside y")]
+
+
 def test_stuck_is_said_once_an_entry():
     journey = stages(d.Stage("one", stuck_after=7 * DAY), d.Stage("two", d.Happened(A), stuck_after=DAY))
     assert run(journey, event("B"), event("A", 8 * DAY), until=30 * DAY) == [

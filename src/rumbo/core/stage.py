@@ -7,6 +7,7 @@ between; backward only along declared edges, after their dwell and cool-down. It
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -75,6 +76,11 @@ class StageMachine:
         self.timed = any(each.next_change is not never for each in self.conditions()) or any(
             self._edges[stage.name] for stage in ordered
         )
+
+        self._leads_on = (
+            bool(self._sides) or any(self._edges.values()) or any(each.stages for each in self.conditions())
+        )
+        """Whether an entry can open a way on."""
 
     def _plain_stages(self) -> dict[str, tuple[tuple[str, int, Read, int, Compiled], ...]]:
         """For each stage that can only be left upwards, the criteria above it from the highest down; none where there are side stages.
@@ -220,15 +226,30 @@ class StageMachine:
         del state.history[:-HISTORY_CAP]
         return move
 
-    def next_look(self, scope: Scope, *, moved: bool = False) -> Instant:
-        """When time alone may ask for a move: the earliest of the conditions that count here; 0 for never.
+    def goes_on(self, scope: Scope, want: Want) -> bool:
+        """Whether time alone makes this move. At one instant it brings nobody twice aside, out or back to one stage, nor forward after that."""
+        history, now = scope.state.history, scope.now
+        if history[-1][1] != now:
+            return True
+        met = [(before, here) for (before, _), (here, at) in pairwise(history) if at == now]
+        left = [here for before, here in met if not self._rises(before, here)]
+        if want.direction == "forward":
+            return self._skip and bool(met) and met[-1][1] not in left
+        return want.target not in left and len(met) < HISTORY_CAP - 1
 
-        Where a move has just been made and a way back or out from there is open already, that is this very instant, after its interactions.
-        """
+    def _rises(self, before: str, here: str) -> bool:
+        rank = self.rank
+        return before in rank and here in rank and rank[here] > rank[before]
+
+    def opens(self, scope: Scope) -> bool:
+        """Whether a way on from a stage that has just been entered is open already: it is taken at that instant, after the interactions."""
+        want = self.wants(scope) if self._leads_on else None
+        return want is not None and self.goes_on(scope, want)
+
+    def next_look(self, scope: Scope) -> Instant:
+        """When time alone may ask for a move: the earliest of the conditions that count here; 0 for never."""
         if not self.timed:
             return 0
-        if moved and self._goes_on(scope):
-            return scope.now
         state, now = scope.state, scope.now
         found = [when.next_change(scope) for name, when in self._side_enter.items() if name != state.stage]
         if state.stage in self.rank:
@@ -241,13 +262,6 @@ class StageMachine:
             current = self.rank.get(state.stage, len(self.names))
             found += [when.next_change(scope) for rank, when in self.enter if rank < current]
         return min((at for at in found if at > now), default=0)
-
-    def _goes_on(self, scope: Scope) -> bool:
-        """Whether the way out of a stage that has just been entered is open already."""
-        here = scope.state.stage
-        if here in self.rank:
-            return self._backward(scope) is not None
-        return here in self._until and self._until[here].holds(scope) is True
 
     def _edge_looks(self, edge: Edge, scope: Scope) -> tuple[Instant, ...]:
         """When a way back may open: its condition changes, or its dwell and cool-down are over while it holds."""

@@ -60,19 +60,32 @@ class Staging:
             state.stage = state.high_water = first
             state.history.append((first, turn.at))
             self._entered(turn)
+            self._again(turn)
 
     def hear(self, turn: Turn) -> bool:
         """Move as the conditions say, unless something holds it; whether there was a move."""
-        want = self.machine.wants(turn)
-        moves = self.machine.make(turn, want) if want is not None and not self._holds.holds(turn, want) else []
+        machine = self.machine
+        want = machine.wants(turn)
+        if want is not None and turn.event is None and not machine.goes_on(turn, want):
+            want = None
+        moves = machine.make(turn, want) if want is not None and not self._holds.holds(turn, want) else []
         if moves:
             self._moved(turn, moves)
-        if not self.machine.timed:
+            if self._again(turn):
+                return True
+        if not machine.timed:
             return bool(moves)
-        due, timers = self.machine.next_look(turn, moved=bool(moves)), turn.profile.timers
+        due, timers = machine.next_look(turn), turn.profile.timers
         if due and due < timers.get(self._look, due + 1):  # a later one is found when the timer fires
             timers[self._look] = due
         return bool(moves)
+
+    def _again(self, turn: Turn) -> bool:
+        """Look again at this instant, after its interactions, where a way on from here is open already."""
+        opens = self.machine.opens(turn)
+        if opens:
+            turn.profile.timers[self._look] = turn.now
+        return opens
 
     def obey(self, turn: Turn, order: Order) -> bool:
         """What somebody says with authority is done at once; whether there was a move. A stage of another version is refused."""
