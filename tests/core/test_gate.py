@@ -220,6 +220,14 @@ def test_where_a_cap_is_short_the_most_urgent_goes_first():
     assert found == [(6 * HOUR, "b"), (6 * HOUR, "priority a"), (6 * HOUR, "priority c")]
 
 
+def test_what_may_be_asked_once_is_asked_once_where_several_of_one_instant_are_weighed_together():
+    """Two sequences that one interaction completes; with a cap somewhere both wait for the end of the instant."""
+    both = d.Sequence((d.SequenceStep(A), d.SequenceStep(B)), DAY, skip="none")
+    for contact in (None, d.Contact(caps=(d.Cap(5, DAY),))):
+        world = World(rule("t", both, d.Limits(), again="once"), contact=contact)
+        assert world.run(event("A"), event("A", 1), event("B", 2)) == [(2, "t")]
+
+
 def test_priority_is_weighed_over_all_journeys():
     limits = d.Limits(caps=(d.Cap(1, DAY, "all"),))
     journeys = [d.Journey(name, "1.0", triggers=(rule(name, ON_A, limits, priority=at),)) for name, at in (("a", 5), ("b", 1))]  # fmt: skip

@@ -52,6 +52,8 @@ class Wanted(NamedTuple):
     request: Request
     attempt: Attempt
     signer: Signer
+    again: Callable[[Scope], bool] | None
+    """Whether its rule may still act: others of the instant may have been the one time that it may. None: it always may."""
 
 
 class Request:
@@ -116,12 +118,12 @@ class Request:
                 return gate, no
         return None, None
 
-    def want(self, attempt: Attempt, turn: Turn, signer: Signer) -> None:
+    def want(self, attempt: Attempt, turn: Turn, signer: Signer, again: Callable[[Scope], bool] | None = None) -> None:
         """Decide it now, or, where something is capped, together with the others of this instant (`settle`)."""
         if turn.wanted is None:
             self.decide(attempt, turn, signer)
         else:
-            turn.wanted.append(Wanted(self, attempt, signer))
+            turn.wanted.append(Wanted(self, attempt, signer, again))
 
     def decide(self, attempt: Attempt, turn: Turn, signer: Signer) -> None:
         """Through the gates: the request, or the recorded no."""
@@ -209,9 +211,10 @@ def settle(turn: Turn) -> None:
     """Decide the actions of one instant, the most urgent first: where a cap is short, the others get `priority` for a gate."""
     wanted, turn.wanted = turn.wanted or [], []
     turn.took.clear()
-    for request, attempt, signer in sorted(wanted, key=_urgency):
+    for request, attempt, signer, again in sorted(wanted, key=_urgency):
         turn.state = turn.profile.journeys[signer.who.journey]
-        request.decide(attempt, turn, signer)
+        if again is None or again(turn):
+            request.decide(attempt, turn, signer)
 
 
 def _urgency(wanted: Wanted) -> int:

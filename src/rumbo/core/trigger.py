@@ -89,21 +89,22 @@ def act(machine: TriggerMachine, turn: Turn, signer: Signer) -> None:
     guard = machine.guard
     if (guard is not None and guard.holds(turn) is not True) or not machine.due_again(turn):
         return
-    request = machine.request
-    request.want(request.attempt(turn, machine.leaves(turn)), turn, signer)
+    request, again = machine.request, machine.due_again if machine.trigger.again != "always" else None
+    request.want(request.attempt(turn, machine.leaves(turn)), turn, signer, again)
 
 
 def calling(machine: TriggerMachine, signer: Signer) -> Callable[[Turn], None]:
     """A trigger on interactions of its name as one function: its `where`, then `act`."""
-    where, request, again = machine.where, machine.request, machine.trigger.again != "always"
+    where, request = machine.where, machine.request
+    again = machine.due_again if machine.trigger.again != "always" else None
     guard = machine.guard.holds if machine.guard is not None else None
 
     def call(turn: Turn) -> None:
         if (
             (where is None or where(turn) is True)
             and (guard is None or guard(turn) is True)
-            and (not again or machine.due_again(turn))
+            and (again is None or again(turn))
         ):
-            request.want(request.attempt(turn, machine.leaves(turn)), turn, signer)
+            request.want(request.attempt(turn, machine.leaves(turn)), turn, signer, again)
 
     return call
