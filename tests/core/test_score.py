@@ -105,3 +105,16 @@ def test_what_was_awarded_is_remembered_up_to_a_bound_and_what_is_forgotten_is_c
     assert program.machine("j").scores["s"].value(state, profile.clock) == SEEN_CAP + 10
     assert state.seen["r"] == [str(at) for at in range(10, SEEN_CAP + 10)]
     assert program.stats["once_per_forgotten"] == 10
+
+
+def test_a_rule_with_both_once_per_and_at_most_keeps_to_both():
+    """What `at_most` refuses is not remembered as awarded: it gives its points when there is room again."""
+    rule = d.Points("r", named("A"), 1.0, half_life=None, once_per="event.properties.asset", at_most=d.AtMost(2, DAY))
+    program = Program("test", [d.Journey("j", "1.0", (d.Score("s", (rule,)),))])
+    profile, found = program.load("c", None), []
+    for at, asset in enumerate("xxyzz"):
+        program.advance(profile, event("A", at, f"{at}", asset=asset))
+        found.append(program.machine("j").scores["s"].value(profile.journeys["j"].scores["s"], profile.clock))
+    program.advance(profile, event("A", DAY + 5, asset="z"))
+    found.append(program.machine("j").scores["s"].value(profile.journeys["j"].scores["s"], profile.clock))
+    assert found == [1, 1, 2, 2, 2, 3]

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from rumbo.core.condition import Compiled
 from rumbo.core.decay import Fading, add
 from rumbo.core.definition import Idling, Points
-from rumbo.core.instant import Duration
+from rumbo.core.instant import Duration, Instant
 from rumbo.core.profile import SEEN_CAP, ScoreState
 from rumbo.core.scope import Read, Scope, Turn
 
@@ -128,20 +128,21 @@ def _asking(award: Award) -> Give:
 
 
 def _allowed(state: ScoreState, award: Award, scope: Scope) -> bool:
-    """Whether `once`, `once_per` and `at_most` let this award through; remembers that it was given."""
+    """Whether `once`, `at_most` and `once_per` let this award through; remembers that it was given."""
     rule, event = award.rule, scope.event
     assert event is not None  # noqa: S101  awards come from interactions only
     if rule.once and rule.key in state.rules:
         return False
-    if award.key is not None:
-        return _first_for(state, rule.key, award.key(scope), scope)
+    recent, kept = list[Instant](), rule.key if award.key is None else f"{rule.key}|at_most"  # beside the values
     if rule.at_most is not None:
-        times = state.seen.setdefault(rule.key, [])
         after = event.at - rule.at_most.within
-        recent = [at for at in times if at > after]
+        recent = [at for at in state.seen.get(kept, ()) if at > after]
         if sum(1 for at in recent if at <= event.at) >= rule.at_most.count:
             return False
-        state.seen[rule.key] = sorted([*recent, event.at])[-SEEN_CAP:]
+    if award.key is not None and not _first_for(state, rule.key, award.key(scope), scope):
+        return False
+    if rule.at_most is not None:
+        state.seen[kept] = sorted([*recent, event.at])[-SEEN_CAP:]
     return True
 
 
