@@ -71,7 +71,17 @@ class Bench:
         self.inside: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def _own(self, text: str, template: str) -> str:
-        names = ("transitions", "scores", "actions", "suppressed", "corrections", "progress", "control", "events")
+        names = (
+            "transitions",
+            "scores",
+            "actions",
+            "suppressed",
+            "corrections",
+            "progress",
+            "control",
+            "events",
+            "accounts",
+        )
         outputs = ", ".join(f"{name}: {self.mark}.{name}" for name in names)
         text = text.replace(f"topology: {template}", f"topology: {template}-{self.mark}")
         for topic in ("benchmark-input", "product-events", "grocery-events"):

@@ -222,13 +222,14 @@ def test_plan_says_what_to_collect_and_what_a_history_lacks(tmp_path):
     done = rumbo("plan", "topologies/saas")
     assert done.returncode == 0
     assert "event.properties.path        string  score engagement, trigger ready_to_buy" in done.stdout
-    assert "saas: 13 events, 7 fields" in done.stdout
+    assert "saas: 14 events, 8 fields" in done.stdout
     done = rumbo(
         "plan", "topologies/saas", "--input", "-", stdin=f"{EVENT}\n{EVENT.replace('Requested', 'Declined')}\n"
     )
     assert done.returncode == 1
     assert "came and is never mentioned: Demo Declined 1" in done.stdout
     assert "Trial Started never came" in done.stdout
+    assert "*: event.account was in none of 2" in done.stdout
     found = json.loads(rumbo("plan", "topologies/saas", "--input", "-", "--json", stdin=EVENT).stdout)
     assert "Page Viewed never came" in found["findings"]
     assert json.loads(rumbo("plan", "topologies/saas", "--json").stdout)["events"][0]["key"] == "accountcreated"
@@ -318,7 +319,8 @@ def test_acls_are_commands_for_a_shell_and_lines_for_a_program():
     assert by_name["rumbo.actions.v1"] == ["Write", "DescribeConfigs"]
     assert by_name["saas-profiles-changelog"] == ["Read", "Write", "DescribeConfigs"]
     assert by_name["saas"] == ["Read"]
-    assert [each["name"] for each in found if each["prefixed"]] == ["saas-profiles-"]
+    assert by_name["saas-contacts"] == ["Read", "Write", "DescribeConfigs"]
+    assert [each["name"] for each in found if each["prefixed"]] == ["saas-profiles-", "saas-accounts-"]
     assert rumbo("acls", "topologies/saas", "--create").returncode == 2
 
 

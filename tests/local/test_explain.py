@@ -224,5 +224,34 @@ def test_a_customer_without_a_score_is_told_so():
     assert "engagement must be reported: the customer is disqualified" in repr(found.why_not)
 
 
+def test_a_decision_of_an_account_is_explained_by_its_contacts():
+    """Who did it and by what, who else holds the account there, where it stood; so is its retraction."""
+    saas = load("topologies/saas")
+
+    def identify(number, who, at, **more):
+        said = {"type": "identify", "userId": who, "messageId": str(number), "timestamp": isoformat(START + at), "context": {"groupId": "acme"}, **more}  # fmt: skip
+        return Record("t", 0, number, -1, None, msgspec.json.encode(said))
+
+    def track(number, who, event, at):
+        return identify(number, who, at, type="track", event=event)
+
+    history = [
+        identify(0, "ana", 0, traits={"role": "champion"}), identify(1, "ben", HOUR, traits={"role": "decision maker"}),
+        track(2, "ana", "Demo Requested", DAY), track(3, "ana", "Trial Started", DAY), track(4, "ben", "Trial Started", 2 * DAY),
+    ]  # fmt: skip
+    made = [each for each in simulate(saas, history, until=END) if each.customer == "acme"]
+    found = [explain_decision(saas, each.id, lambda: iter(history), END) for each in made]
+    assert [each.summary for each in found] == [
+        "account entered stage awareness by contact ana",
+        "account moved forward from stage awareness to stage consideration by contact ana",
+        "engagement of the account is 70 (was 0) by contact ana",
+        "account moved forward from stage consideration to stage decision by contact ben",
+        "engagement of the account is 45 (was 70) by contact ana",
+    ]
+    assert found[3].standing.contacts == 2
+    assert found[3].tree[-1].saw == {"contacts": 2, "ana": "decision", "ben": "decision"}
+    assert [each.at for each in found] == [isoformat(each.at) for each in made]
+
+
 def test_a_decision_that_the_history_does_not_hold_is_none(topology):
     assert explain_decision(topology, "ffff", lambda: records([])) is None

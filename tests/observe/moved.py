@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from rumbo.core.account import Account, ContactChange
 from rumbo.core.instant import DAY, parse_instant
 from rumbo.core.interaction import Interaction, folded
 from rumbo.core.mistyped import Mistyped
@@ -35,11 +36,18 @@ def life() -> list:
     return found
 
 
+def account():
+    """What the contacts of an account make of it."""
+    machine = load(SAAS).account_machine()
+    change = ContactChange("acme", "c", 1, START, False, "champion", "decision", {"engagement": 70.0}, "due")
+    return machine.step(Account("acme"), change)
+
+
 def moved_metrics() -> Metrics:
     """Every metric of the list, moved at least once."""
     metrics = Metrics()
     metrics.runs("saas", "0123456789abcdef")
-    for each in life():
+    for each in [*life(), *account()]:
         metrics.decided(each)
     counts = Counter(duplicate=1, duplicate_conflict=1, late=1, trait_too_large=1)
     metrics.processed("raw", 10, 9, counts)
@@ -49,6 +57,7 @@ def moved_metrics() -> Metrics:
     metrics.ignored("control", "not_a_control_record")
     metrics.coerced(("no_id",))
     metrics.rekeyed("raw", 3, 3)
+    metrics.heard("contacts", 3, 2, Counter(contacts_full=1))
     metrics.misplaced()
     metrics.replayed(2)
     metrics.timers(3, 1.5)

@@ -201,6 +201,28 @@ def test_survey_answers_are_shown_with_class_stages_and_comment(tmp_path, browse
     worker.close()
 
 
+def test_a_customer_is_shown_with_the_account_that_they_belong_to(tmp_path, browser):
+    """Its stage, score and contacts, as they change; of who belongs to none nothing is asked."""
+    worker = Worker(tmp_path, "topologies/saas")
+    with Served(worker) as served:
+        champion = {"role": "champion"}
+        served.do(worker.hear(("u", "Identified", 0, {}, champion, HOSTILE), ("v", "Identified", 1, {}, champion, HOSTILE), ("w", "Page Viewed", 1)))  # fmt: skip
+        browser.go(f"{served.url}/#/customer/u")
+        browser.until(lambda: pairs(browser, "Account"))
+        assert pairs(browser, "Account") == [
+            [HOSTILE, "awareness since 2026-01-01 00:00"], ["v", "champion, awareness"], ["u", "champion, awareness"],
+        ]  # fmt: skip
+        served.do(worker.hear(("v", "Asset Downloaded", 2, {"asset": "a"})))
+        browser.until(lambda: pairs(browser, "Account")[0][1].startswith("consideration"))
+        assert browser.js("return [document.images.length, window.hacked ?? null]") == [0, None]
+        browser.go(f"{served.url}/#/customer/w")
+        browser.says("w", "Timeline")
+        assert browser.js(
+            "return [...document.querySelectorAll('h3')].find(e => e.textContent === 'Account').parentElement.hidden"
+        )
+    worker.close()
+
+
 def test_where_a_customer_had_trouble_and_how_long_they_stayed_is_shown(tmp_path, browser):
     """The last frictions with place, instant and weight, the latest first; the time on each page; the sessions. Of a hostile producer it is text."""
     worker = Worker(tmp_path, "topologies/signals")

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rumbo.core import definition as d
 from rumbo.core.instant import DAY
@@ -105,14 +106,43 @@ def parsed(tool, tmp_path_factory):
 
 def test_mermaid_reads_what_is_written(parsed):
     """What ships, alone and together, and names that would end a label; a planted mistake is noticed."""
-    shipped = [drawing(each) for folder in SHIPPED for each in load(folder).journeys]
+    known = [load(folder) for folder in SHIPPED]
+    shipped = [drawing(each, one.accounts) for one in known for each in one.journeys]
     texts = (
         [mermaid([each]) for each in shipped]
         + [mermaid(shipped)]
-        + [mermaid([drawing(journey(name))]) for name in HOSTILE]
+        + [mermaid([drawing(journey(name), accounts(name))]) for name in HOSTILE]
     )
     assert parsed(texts) == ["flowchart-v2"] * len(texts)
     assert "flowchart-v2" not in parsed(["flowchart TD\n    a --> --> b\n"])
+
+
+def accounts(name: str) -> d.Accounts:
+    """Every rule of accounts, all of them called so."""
+    left = d.EventTest(("x",), name, name)
+    return d.Accounts("j", name, left, name, (name,), 2, {name: 3}, (d.RollUp(name, "sum", 300.0, 5.0),))
+
+
+@pytest.mark.parametrize("draw", [mermaid, svg])
+def test_what_accounts_make_of_a_journey_is_drawn_with_it_and_with_no_other(draw):
+    """Who counts, how many a stage needs, how scores are rolled up."""
+    made = d.Accounts(
+        "j",
+        leave=d.EventTest(("x",), None, "Left"),
+        roles=("buyer",),
+        contacts=2,
+        scores=(d.RollUp("s", "sum", 300.0),),
+    )
+    text = " ".join(re.sub("<[^>]+>", " ", draw([drawing(journey("x"), made)])).split())
+    for said in (
+        "customers whose role is buyer",
+        "until Left",
+        "the highest with 2 contacts",
+        "the sum of theirs, at most 300",
+    ):
+        assert said in text
+    other = draw([drawing(journey("x"), replace(made, journey="k")), drawing(journey("x"))])
+    assert "whose role" not in re.sub("<[^>]+>", " ", other)
 
 
 def test_every_edge_and_trigger_is_in_the_flowchart():

@@ -52,6 +52,7 @@ def served(tmp_path_factory):
         )
         made.do(worker.hear(*(("u_42", name, at, {"asset": str(at)}) for at, name in enumerate(names))))
         made.do(worker.until(60))
+        made.do(worker.hear(("u_43", "Identified", 61, {}, {"role": "champion"}, "u_42")))
         yield made
     worker.close()
 
@@ -76,6 +77,8 @@ def test_what_is_known_is_as_the_document_says(served):
         "/v1/customers/{id}",
         "/v1/customers/{id}/timeline",
         "/v1/customers/{id}/decisions",
+        "/v1/accounts/{id}",
+        "/v1/accounts/{id}/decisions",
         "/v1/journeys/{journey}/moves",
     ):
         said = answer(served, path.replace("{id}", "u_42").replace("{journey}", "saas"))
@@ -86,7 +89,8 @@ def test_what_is_known_is_as_the_document_says(served):
     checker = jsonschema_rs.Draft202012Validator(decision)
     kinds = {each["type"] for each in checked[2]["decisions"]}
     assert len(kinds) >= 3
-    for each in checked[2]["decisions"]:
+    assert [each["type"] for each in checked[4]["decisions"]] == ["io.rumbo.account.stage.changed.v1"]
+    for each in checked[2]["decisions"] + checked[4]["decisions"]:
         checker.validate(each)
         assert not checker.is_valid({**each, "type": "rumbo.nothing.v1"})
 
@@ -121,5 +125,7 @@ def test_while_a_worker_recovers_no_route_of_a_customer_shows_anything_old(tmp_p
         for path in ("", "/timeline", "/decisions"):
             status, headers, body = got(served, f"/v1/customers/u_42{path}")
             assert (status, headers["Retry-After"], json.loads(body)["retry_after"]) == (503, "1", 1)
+        worker.hearing[0].recovered.clear()
+        assert got(served, "/v1/accounts/acme")[0] == 503
         assert answer(served, "/v1/status")["workers"][0]["ready"] is False
     worker.close()

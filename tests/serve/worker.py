@@ -63,12 +63,12 @@ class Worker:
     def __init__(self, folder: Path, topology="topologies/grocery", edit=lambda made: made, owned=range(PARTITIONS)):
         self.topology = edit(load(topology))
         self.folder, self.memory, self._numbers = folder, Memory(8), tuple(owned)
-        self.offsets = Counter()
+        self.offsets, self.told = Counter(), Counter()
         self.open()
 
     def open(self):
         """Begin, or begin again on the same stores."""
-        (self.stage, make), *_ = stages(self.topology, Counts(PARTITIONS, 0), Metrics(), Failpoints(""))
+        (self.stage, make), *others = stages(self.topology, Counts(PARTITIONS, 0), Metrics(), Failpoints(""))
         source = self.topology.sources[0].topic
         self.workers, self.producer = {}, Producer()
         for number in self._numbers:
@@ -82,21 +82,44 @@ class Worker:
             self.workers[number] = make(self.stage, number, store, self.producer, found)
             self.workers[number].caught_up = dict.fromkeys(self.workers[number].caught_up, True)
         self.carrier = Owned(self.stage, self.workers)
-        self.window = Window((self.carrier,), "http://127.0.0.1:1")
+        self.hearing = [self._accounts(*each) for each in others]
+        self.window = Window((self.carrier, *self.hearing), "http://127.0.0.1:1")
+
+    def _accounts(self, stage, make):
+        """The stage of accounts, where the topology has any."""
+        workers = {}
+        for number in self._numbers:
+            store = Store.open(self.folder / f"accounts-{number}", f"test/accounts/{number}", self.memory)
+            found = Position(sources={self.stage.contacts: SourcePosition(self.told[number], PARTITIONS)})
+            workers[number] = make(stage, number, store, self.producer, found)
+        return Owned(stage, workers)
+
+    async def _pass_on(self):
+        """Take what contacts have told their accounts."""
+        topic, at = self.stage.contacts, Counter()
+        told = [(key, value) for name, key, value in self.producer.written if topic and name == topic]
+        for key, value in told:
+            number = place_of(key, PARTITIONS)
+            if at[number] == self.told[number]:
+                self.told[number] += 1
+                record = Record(topic, number, at[number], -1, key, value)
+                await self.hearing[0].workers[number].take(Batch(topic, at[number], at[number] + 1, [record], True))
+            at[number] += 1
 
     def close(self):
-        for worker in self.workers.values():
-            worker.store.close()
+        for carrier in (self.carrier, *self.hearing):
+            for worker in carrier.workers.values():
+                worker.store.close()
 
     async def hear(self, *events):
-        """Step interactions: (customer, name, day, properties, traits)."""
+        """Step interactions: (customer, name, day, properties, traits, account)."""
         batches = {}
         for number, (customer, name, day, *rest) in enumerate(events):
             place = place_of(customer.encode(), PARTITIONS)
             said = {
                 "type": "track", "event": name, "userId": customer, "messageId": f"{customer}-{name}-{day}-{number}",
                 "timestamp": isoformat(START + round(day * DAY)), "properties": rest[0] if rest else {},
-            } | ({"type": "identify", "traits": rest[1]} if rest[1:] else {})  # fmt: skip
+            } | ({"type": "identify", "traits": rest[1]} if rest[1:] else {}) | ({"context": {"groupId": rest[2]}} if rest[2:] else {})  # fmt: skip
             at = self.offsets[place]
             self.offsets[place] += 1
             source = self.topology.sources[0].topic
@@ -106,12 +129,14 @@ class Worker:
         for place, records in batches.items():
             first = records[0].offset
             await self.workers[place].take(Batch(records[0].topic, first, first + len(records), records, True))
+        await self._pass_on()
 
     async def until(self, day):
         """Let the clock of every partition reach a day."""
         for worker in self.workers.values():
             worker.position.clock = START + round(day * DAY)
             await worker.timers()
+        await self._pass_on()
 
     def knows(self, shares):
         """Tell it who has what: URL -> partitions. Its own URL is the one it is served under."""

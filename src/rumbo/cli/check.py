@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from rumbo.core.instant import format_duration
-from rumbo.topology import Loaded, Problem
+from rumbo.topology import Loaded, Problem, Topology
 
 _LENGTHS = frozenset(
     {"within", "length", "half_life", "cooldown", "min_dwell", "stuck_after", "expires_after", "offset"}
@@ -32,11 +32,7 @@ def command(topology: Path, *, strict: bool, expand: bool, as_json: bool, style:
         click.echo(_line(problem, style=style, as_json=as_json))
     bad = len(found.problems) if strict else len(found.errors)
     if not bad and expand and found.topology is not None:
-        click.echo(
-            msgspec.json.format(
-                msgspec.json.encode(_said(msgspec.to_builtins(found.topology.journeys))), indent=2
-            ).decode()
-        )
+        click.echo(_expanded(found.topology))
     if bad:
         click.echo(f"{topology}: {bad} problem{'s' if bad != 1 else ''}", err=True)
         return 78
@@ -48,6 +44,15 @@ def command(topology: Path, *, strict: bool, expand: bool, as_json: bool, style:
         listed = ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for name, count in counts.items())
         click.echo(f"{topology}: {said} ({listed})", err=True)
     return 0
+
+
+def _expanded(topology: Topology) -> str:
+    """The journeys as they run; the one whose stages accounts have, with the rules of accounts."""
+    journeys = [msgspec.to_builtins(each) for each in topology.journeys]
+    for each in journeys:
+        if topology.accounts is not None and topology.accounts.journey == each["id"]:
+            each["accounts"] = msgspec.to_builtins(topology.accounts)
+    return msgspec.json.format(msgspec.json.encode(_said(journeys)), indent=2).decode()
 
 
 def _said(value: Any, name: str = "") -> Any:

@@ -25,12 +25,13 @@ from rumbo.topology import load
 @click.option("--journey", metavar="NAME", help="Only this journey; all of the topology's by default.")
 def command(topology: Path, form: str, journey: str | None) -> None:
     """Draw the journeys of TOPOLOGY to standard output: stages, the ways between them with their conditions, triggers, flows."""
-    journeys = load(topology).journeys
+    known = load(topology)
+    journeys = known.journeys
     chosen = [each for each in journeys if journey in {None, each.id}]
     if not chosen:
         raise click.BadParameter(
             f"no journey is called '{journey}'; there are {', '.join(each.id for each in journeys)}",
             param_hint="--journey",
         )
-    drawings = [drawing(each) for each in chosen]
+    drawings = [drawing(each, known.accounts) for each in chosen]
     click.echo(mermaid(drawings) if form == "mermaid" else svg(drawings), nl=False)

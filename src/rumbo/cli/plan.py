@@ -33,7 +33,7 @@ def command(topology: Path, source: str | None, *, as_yaml: bool, as_json: bool)
     """
     known = load(topology)
     if source is None:
-        plan = tracking_plan(known.journeys, known.contact, known.derived)
+        plan = tracking_plan(known.journeys, known.contact, known.derived, known.accounts)
         lines = _declared(plan) if as_yaml else _plan(plan, known.name)
         click.echo(_json(plan) if as_json else "\n".join(lines))
         return 0

@@ -14,7 +14,7 @@ from rumbo.cli.lines import instant, records
 from rumbo.core.decision import Decision
 from rumbo.core.mistyped import Mistyped
 from rumbo.intake import RawRecord, Record, Reject, printable
-from rumbo.local import Local, profile_view
+from rumbo.local import Local, account_view, profile_view
 from rumbo.output import Encoder
 from rumbo.topology import load
 
@@ -33,6 +33,9 @@ from rumbo.topology import load
     "--profiles", type=click.Path(path_type=Path), metavar="FILE", help="Write one profile a line here at the end."
 )
 @click.option(
+    "--accounts", type=click.Path(path_type=Path), metavar="FILE", help="Write one account a line here at the end."
+)
+@click.option(
     "--rejects", type=click.Path(path_type=Path), metavar="FILE", help="Write one rejected record a line here."
 )
 @click.option("--quiet", is_flag=True, help="No decisions, only the counts.")
@@ -42,11 +45,12 @@ from rumbo.topology import load
     is_flag=True,
     help="The counts as JSON: with --quiet to standard output, else to standard error.",
 )
-def command(  # noqa: PLR0913  click hands options over so
+def command(  # noqa: PLR0913, PLR0917  click hands options over so
     topology: Path,
     source: str,
     until: str | None,
     profiles: Path | None,
+    accounts: Path | None,
     rejects: Path | None,
     *,
     quiet: bool,
@@ -71,6 +75,9 @@ def command(  # noqa: PLR0913  click hands options over so
         rejects.write_bytes(b"".join(line + b"\n" for line in put_aside))
     if profiles is not None:
         _write_profiles(profiles, local, end)
+    if accounts is not None:
+        found = (account_view(each) for _, each in sorted(local.accounts.items()))
+        accounts.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in found))
     if as_json:
         click.echo(msgspec.json.encode(_figures(local)), err=not quiet)
     else:
@@ -129,6 +136,7 @@ def _figures(local: Local) -> dict[str, Any]:
         "processed": local.counts["processed"],
         "rejected": _rejected(local),
         "customers": len(local.profiles),
+        "accounts": len(local.accounts),
         "counts": _shown(local),
         "mistyped": [{**met._asdict(), "interactions": count, "cure": met.cure} for met, count in _mistyped(local)],
     }

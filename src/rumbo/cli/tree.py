@@ -10,7 +10,7 @@ import msgspec
 
 from rumbo.core.decision import GateAnswer
 from rumbo.core.explain import Branch
-from rumbo.local.explain import Standing
+from rumbo.local.explain import AccountStanding, Standing
 
 _ANSWER = {True: ("yes", "green"), False: ("no", "red"), None: ("unknown", "yellow")}
 
@@ -28,11 +28,12 @@ def gates(answers: Iterable[GateAnswer], indent: int = 2) -> Iterator[str]:
         yield f"{' ' * indent}{_answer(each.passed)} gate {each.gate}{f': {each.detail}' if each.detail else ''}"
 
 
-def standing(where: Standing) -> str:
-    """Where the customer stood, in a line."""
+def standing(where: Standing | AccountStanding) -> str:
+    """Where the customer or the account stood, in a line."""
     stage = f"stage {where.stage} since {where.since}" if where.stage else "no stage"
     scores = "".join(f", {name} {value:g}" for name, value in where.scores.items())
-    return f"clock {where.clock}, {stage}{scores}, {where.events} interaction{'' if where.events == 1 else 's'}"
+    count, what = (where.contacts, "contact") if isinstance(where, AccountStanding) else (where.events, "interaction")
+    return f"clock {where.clock}, {stage}{scores}, {count} {what}{'' if count == 1 else 's'}"
 
 
 def _answer(holds: bool | None) -> str:  # noqa: FBT001  yes, no or unknown

@@ -22,6 +22,8 @@ Kind = Literal[
     "decision.retracted",
     "exposure.recorded",
     "event.quarantined",
+    "account.stage.changed",
+    "account.score.changed",
 ]
 Gate = Literal[
     "expired", "consent", "suppression_list", "holdout", "quarantine", "cooldown", "quiet_hours", "cap", "priority", "shadow"
@@ -69,7 +71,10 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """One output. `at` is the decision's *now* (event time or due instant); `data` is the kind's own struct (`core.outputs`)."""
+    """One output. `at` is the decision's *now* (event time or due instant); `data` is the kind's own struct (`core.outputs`).
+
+    `customer` is whose it is, and the record's key: of what is decided of an account, the account.
+    """
 
     id: str
     kind: Kind

@@ -647,6 +647,39 @@ class Derived(_Data, frozen=True):
     friction: Friction | None = None
 
 
+# Accounts ---------------------------------------------------------------------------------------------------------------
+
+
+class RollUp(_Data, frozen=True):
+    """A score of an account, of what was last said of its contacts' score: the largest, or the sum; no more than `cap`.
+
+    It is said when it has moved by `min_delta` since it was last said; 0: whenever it is another one.
+    """
+
+    score: str
+    by: Literal["max", "sum"] = "max"
+    cap: float | None = None
+    min_delta: float = 0.0
+
+
+class Accounts(_Data, frozen=True):
+    """Which contacts make the stage and the scores of an account, and how.
+
+    `account` is an expression over an interaction that gives the account, `leave` what ends belonging to it. Contacts count whose trait
+    `role` is one of `roles` (compared as names are; none: all of them). An account is in a stage once so many of them are there or beyond:
+    `needs` where it names the stage, else `contacts`; the first stage needs one.
+    """
+
+    journey: str
+    account: str = "event.account"
+    leave: EventTest | None = None
+    role: str = "role"
+    roles: tuple[str, ...] = ()
+    contacts: int = 1
+    needs: dict[str, int] = {}
+    scores: tuple[RollUp, ...] = ()
+
+
 # Flows ------------------------------------------------------------------------------------------------------------------
 
 

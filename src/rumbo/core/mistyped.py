@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from rumbo.core.definition import Contact, Derived, Journey
+from rumbo.core.definition import Accounts, Contact, Derived, Journey
 from rumbo.core.expression import Type, is_unknown
 from rumbo.core.interaction import Interaction
 from rumbo.core.scope import Scope
@@ -53,8 +53,10 @@ _ARTICLES: Final = {"boolean": "true or false", "number": "a number", "string": 
 class Met:
     """What the rules of one topology met since `counts` was last cleared."""
 
-    def __init__(self, journeys: Sequence[Journey], contact: Contact, derived: Derived) -> None:
-        self._definition = journeys, contact, derived
+    def __init__(
+        self, journeys: Sequence[Journey], contact: Contact, derived: Derived, accounts: Accounts | None = None
+    ) -> None:
+        self._definition = journeys, contact, derived, accounts
         self.counts: Counter[Mistyped] = Counter()
         self._last: dict[tuple[str, str, str], tuple[str, str]] = {}
         """The interaction in which a rule's field was counted last: one that is read twice counts once."""

@@ -166,6 +166,50 @@ class DecisionRetracted(Output, frozen=True, kw_only=True):
     retracted: Kind
     decided_at: str
     reason: Literal["late_event", "quarantine", "reinstated"]
+    account: str | msgspec.UnsetType = msgspec.UNSET
+    """Where it was decided of an account: `customer` is then the contact whose change came late."""
+
+
+class AccountContact(msgspec.Struct, frozen=True):
+    """A contact of an account, as it counts there."""
+
+    customer: str
+    role: str
+    stage: str
+
+
+class AccountStageChanged(Output, frozen=True, kw_only=True):
+    """An account is in another stage. `customer` is the contact whose change did it, `contacts` those who hold the account there (at most 8).
+
+    `from` is null for an account's first stage, `to` where no contact counts any more. `counted`: how many contacts count.
+    """
+
+    account: str
+    from_: str | None = msgspec.field(name="from")
+    to: str | None
+    direction: Direction | Literal["entered", "left"]
+    high_water: str
+    dwell_seconds: float
+    contacts: tuple[AccountContact, ...] = ()
+    counted: int
+
+
+class AccountContributor(msgspec.Struct, frozen=True):
+    """A contact's score, as it was last said."""
+
+    customer: str
+    role: str
+    value: float
+
+
+class AccountScoreChanged(Output, frozen=True, kw_only=True):
+    """A score of an account is another one. `customer` is the contact whose change did it; `contributors`: the largest, at most 5."""
+
+    account: str
+    score: str
+    value: float
+    previous: float
+    contributors: tuple[AccountContributor, ...] = ()
 
 
 Data = (
@@ -181,4 +225,6 @@ Data = (
     | EventQuarantined
     | FlowChanged
     | DecisionRetracted
+    | AccountStageChanged
+    | AccountScoreChanged
 )

@@ -92,6 +92,18 @@ class Trouble(msgspec.Struct, array_like=True, gc=False):
     """The last frictions: [at, kind, place, weight]."""
 
 
+class Member(msgspec.Struct, array_like=True, gc=False):
+    """What the customer's account was last told of them (`core.belonging`). Only where the topology asks for it."""
+
+    number: int = 0
+    """How many changes accounts have been told."""
+    account: str = ""
+    """Empty: the customer counts in none."""
+    role: str = ""
+    stage: str = ""
+    scores: dict[str, float] = {}
+
+
 class Held(msgspec.Struct, array_like=True, gc=False):
     """An action that a gate keeps until `release_at`: what was decided then, so that it can be asked for later."""
 
@@ -184,6 +196,7 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     answers: dict[str, list[Any]] | None = None
     """Survey -> `core.answer.Answer`. Only where the topology asks for it."""
     trouble: Trouble | None = None
+    member: Member | None = None
 
     @property
     def due(self) -> Instant:

@@ -15,11 +15,12 @@ from zlib import crc32
 from rumbo.core import profile as record
 from rumbo.core.answer import Answers
 from rumbo.core.authority import Order
+from rumbo.core.belonging import Belonging
 from rumbo.core.channel import Preference, preference
 from rumbo.core.consent import Consent
 from rumbo.core.contact import Hear, Ledgers, Listed
 from rumbo.core.decision import Decision
-from rumbo.core.definition import Contact, Derived, Journey
+from rumbo.core.definition import Accounts, Contact, Derived, Journey
 from rumbo.core.deriving import Deriving
 from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
@@ -58,10 +59,14 @@ class Program:
         zone: str = "UTC",
         contact: Contact | None = None,
         derived: Derived | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
-        words = Words(zone, contact, derived, journeys)
+        words = Words(zone, contact, derived, journeys, accounts)
         if words.contact.preferred is not None:  # whoever looks the customer up asks for it, even where no action does
             words.traits.add(words.contact.preferred.trait)
+        self._belonging = Belonging(accounts, words.read) if accounts is not None else None
+        if accounts is not None:
+            words.traits.add(accounts.role)
         self._ledgers = Ledgers(words.contact, words.read, self._delivered)
         self.topology, self.journeys = topology, tuple(journeys)
         self._machines = tuple(JourneyMachine(topology, journey, words) for journey in journeys)
@@ -80,6 +85,8 @@ class Program:
         mentioned |= self._ledgers.mentioned() | self._answers.mentioned()
         self._deriving = Deriving(words)
         mentioned |= self._deriving.mentioned()
+        if self._belonging is not None:
+            mentioned |= self._belonging.mentioned()
         if self._deriving.stuck is not None:
             for machine in self._machines:
                 machine.tell_stuck(self._deriving.stuck)
@@ -96,6 +103,8 @@ class Program:
         derives = () if named else self._deriving.listening(name)
         ledger = (*self._ledgers.listening(name), *self._answers.listening(name), *derives)
         steps: list[Step] = [self._learn] if self._words.traits else []
+        if self._belonging is not None and not named:
+            steps.append(self._belonging.hear)
         steps += [self._opens(machine, plan) for machine, plan in journeys]
         steps += self._words.trackers.listening(name)
         if ledger:
@@ -345,6 +354,8 @@ class Program:
         turn, key = self._turn, event.key if event.key in self._plans else ""
         if self._words.traits:
             self._learn(turn)
+        if self._belonging is not None:
+            self._belonging.hear(turn)
         for update in self._words.trackers.listening(key):
             update(turn)
         for where, hear in (*self._ledgers.listening(key), *self._answers.listening(key)):

@@ -18,7 +18,6 @@ from rumbo.core.interaction import folded
 from rumbo.core.signal import FRICTION, PAGE_LEFT, SESSION_ENDED, SESSION_STARTED
 
 ANY: Final = "*"
-_SECTIONS: Final = frozenset({"properties", "context", "traits"})
 TYPES: Final[dict[Type, str]] = {"bool": "boolean", "number": "number", "string": "string", "list": "array"}
 """What an expression can need, as JSON names it."""
 
@@ -59,11 +58,14 @@ class Use(NamedTuple):
     wants: Type
 
 
-def uses(journeys: Iterable[d.Journey], contact: d.Contact, derived: d.Derived) -> Iterator[Use]:
+def uses(
+    journeys: Iterable[d.Journey], contact: d.Contact, derived: d.Derived, accounts: d.Accounts | None = None
+) -> Iterator[Use]:
     """Every expression, and every trait that must be of some type, with the rule that reads it. `journey` is empty for the topology's own."""
     drawer = _Drawer()
     drawer.derived(derived)
     drawer.contact(contact)
+    drawer.accounts(accounts)
     yield from drawer.uses("")
     for journey in journeys:
         drawer = _Drawer()
@@ -72,7 +74,10 @@ def uses(journeys: Iterable[d.Journey], contact: d.Contact, derived: d.Derived) 
 
 
 def tracking_plan(
-    journeys: Iterable[d.Journey], contact: d.Contact | None = None, derived: d.Derived | None = None
+    journeys: Iterable[d.Journey],
+    contact: d.Contact | None = None,
+    derived: d.Derived | None = None,
+    accounts: d.Accounts | None = None,
 ) -> TrackingPlan:
     """What these journeys, the terms of contact and what is derived need of their producers; not what Rumbo derives itself."""
     drawer = _Drawer()
@@ -80,6 +85,7 @@ def tracking_plan(
         drawer.derived(derived)
     if contact is not None:
         drawer.contact(contact)
+    drawer.accounts(accounts)
     for journey in journeys:
         drawer.journey(journey)
     keys = sorted(drawer.events.keys() - drawer.own, key=lambda key: (key == ANY, key))
@@ -209,6 +215,14 @@ class _Drawer:
         if contact.preferred is not None:
             self._field(("traits", contact.preferred.trait), "string", _Rule("channel"))
 
+    def accounts(self, accounts: d.Accounts | None) -> None:
+        if accounts is None:
+            return
+        self._expression(accounts.account, _Rule("accounts"), "dyn")
+        self._field(("traits", accounts.role), "dyn", _Rule("accounts"))
+        if accounts.leave is not None:
+            self._test(accounts.leave, "accounts")
+
     def _points(self, rule: d.Points, name: str) -> None:
         self._test(rule.events, name)
         here = _Rule(name, rule.events)
@@ -329,7 +343,7 @@ class _Drawer:
                 found = [self.traits[path]]
                 if kind in TYPES and not rest:
                     self._typed.setdefault((here.name, name, kind))
-            case ("event", section, _, *_) if section in _SECTIONS:
+            case ("event", "account") | ("event", "properties" | "context" | "traits", _, *_):
                 found = [each.fields[path] for each in self._named(here.events)]
             case _:
                 return

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from rumbo.core.cap import Caps
 from rumbo.core.condition import Vocabulary
 from rumbo.core.decision import Leaf
-from rumbo.core.definition import Contact, Derived, EventTest, Journey
+from rumbo.core.definition import Accounts, Contact, Derived, EventTest, Journey
 from rumbo.core.expression import UNKNOWN, Choose, Path, Type, compile_expression, lookers, parse
 from rumbo.core.instant import Duration, Instant, to_datetime
 from rumbo.core.interaction import folded
@@ -38,10 +38,11 @@ class Words:
         contact: Contact | None = None,
         derived: Derived | None = None,
         journeys: Sequence[Journey] = (),
+        accounts: Accounts | None = None,
     ) -> None:
         self.caps, self.mail, self.derived = Caps(), Mail(), derived or Derived()
         self._zone, self.contact = ZoneInfo(zone), contact or Contact()
-        self.met = Met(journeys, self.contact, self.derived)
+        self.met = Met(journeys, self.contact, self.derived, accounts)
         """Fields of another type than rules need."""
         self.resolver = _Resolver(self, None)
         self.trackers = Trackers(self.read)

@@ -65,7 +65,8 @@ def _choose(
         if topic in sources:
             record.check(topic, worker.number, sources[topic], partitions=stage.partitions, bounds=(begin, end))
         else:
-            at = begin if stage.topology.start == "earliest" or topic not in stage.lateness else end
+            ours = topic not in stage.readers  # what is our own is read whole
+            at = begin if ours or stage.topology.start == "earliest" else end
             sources[topic], chosen = SourcePosition(next=at, partitions=stage.partitions), True
     return chosen
 

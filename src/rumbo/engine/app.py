@@ -265,7 +265,7 @@ class Worker:
 def _declare(app: Any, carrier: Carrier) -> None:
     """A stage in Faust's words: a table (for its changelog and its assignment) and an agent (which hands batches to the carrier)."""
     stage = carrier.stage
-    topics = [*stage.readers, *([stage.control] if stage.control else ())]
+    topics = [*stage.lateness, *([stage.control] if stage.control else ())]
     app.Table(stage.name, key_type=bytes, value_type=bytes, partitions=stage.partitions)
 
     async def carry(stream: Any) -> None:

@@ -44,6 +44,11 @@ def base_of(topology: Topology) -> str:
     return next((source.topic for source in topology.sources if source.keyed), topology.outputs.events)
 
 
+def contacts_of(topology: Topology) -> str:
+    """Where contacts tell accounts what they are now: the topology's own topic, as a changelog is. Empty where there are no accounts."""
+    return f"{topology.name}-contacts" if topology.accounts is not None else ""
+
+
 def raw_of(topology: Topology) -> tuple[str, ...]:
     """The raw topics whose keys are not customers: they have a number of partitions of their own."""
     return tuple(source.topic for source in topology.sources if not source.keyed)
@@ -61,10 +66,14 @@ def needed(topology: Topology, partitions: int, raw: int | None = None) -> list[
         found.append(Needed(outputs.events, "re-keyed events", partitions, {"cleanup.policy": "delete"}))
         found.append(Needed(changelog_of(topology, "intake"), "changelog", raw, {"cleanup.policy": "compact"}))
     found += [Needed(name, "output", partitions, {"cleanup.policy": "delete"}) for name in outputs.decisions]
+    if contacts := contacts_of(topology):
+        found.append(Needed(outputs.accounts, "output", partitions, {"cleanup.policy": "delete"}))
+        found.append(Needed(contacts, "contacts", partitions, {"cleanup.policy": "delete"}))
     found.append(Needed(outputs.progress, "progress", partitions, {"message.timestamp.type": "LogAppendTime"}))
     found.append(Needed(outputs.control, "control", partitions, {"cleanup.policy": "delete"}))
     changelog = {"cleanup.policy": "compact", "max.message.bytes": str(RECORD_LIMIT + 100_000)}
-    found.append(Needed(changelog_of(topology), "changelog", partitions, changelog))
+    stages = ("profiles", "accounts") if contacts else ("profiles",)
+    found += [Needed(changelog_of(topology, stage), "changelog", partitions, changelog) for stage in stages]
     return found
 
 

@@ -17,6 +17,8 @@ from zlib import crc32
 
 import msgspec
 
+from rumbo.core.account import AccountMachine
+from rumbo.core.belonging import Telling
 from rumbo.core.decision import Decision
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.interaction import Interaction
@@ -98,6 +100,10 @@ class Stage(NamedTuple):
     live: Live
     turn: Lock
     """Held by the partition that steps: else each request would wait until all of them have stepped a little."""
+    contacts: str = ""
+    """Where the stage that decides tells accounts of their contacts; empty: nobody asks."""
+    accounts: AccountMachine | None = None
+    """Of the stage that hears them."""
 
 
 class PartitionWorker:
@@ -115,7 +121,10 @@ class PartitionWorker:
         self.notes = Notes(store, stage.live, stage.encoder, stage.topology.journal, firsts)
         refolder = stage.topology.refolder(stage.program)
         self._pasts = Pasts(store, refolder) if refolder is not None else None
-        self._steps: Program | Pasts = self._pasts or stage.program
+        steps = self._pasts or stage.program
+        rules = stage.topology.accounts if stage.contacts else None
+        self._telling = Telling(rules, steps) if rules is not None else None
+        self._steps: Program | Pasts | Telling = self._telling or steps
         self._owed = True
         """Whether timers may be overdue: a predecessor may have moved the clock and died before it fired what that made due."""
         self.done = self._reached()
@@ -278,6 +287,15 @@ class PartitionWorker:
             groups.setdefault((out.topic, self.number), []).append((out.key, out.value, out.headers))
             count(decision)
         self.notes.decided(decisions)
+        if self._telling is not None:
+            self._tell(self._telling, groups)
+
+    def _tell(self, telling: Telling, groups: Groups) -> None:
+        """Tell accounts of their contacts, each in its place."""
+        for change in telling.take():
+            key = change.account.encode()
+            place = self.stage.contacts, place_of(key, self.stage.spread)
+            groups.setdefault(place, []).append((key, msgspec.json.encode(change), _NO_HEADERS))
 
     # Time -------------------------------------------------------------------------------------------------------------
 
@@ -388,7 +406,7 @@ class PartitionWorker:
 
     async def _commit(self, groups: Groups, consumed: tuple[str, int, int] | None) -> None:
         """One transaction, then one write of the store."""
-        rows, moves = self._touched.rows(), self._touched.moves()
+        rows, moves = self._changed(), self._touched.moves()
         rows.append((POSITION_KEY, record.dump(self.position)))
         if self._pasts is not None:
             rows += self._pasts.rows()
@@ -403,10 +421,18 @@ class PartitionWorker:
         self.store.write(rows, moves, committed.next_offsets[stage.changelog, number])
         stage.failpoints.reached("before_ack")
         self.notes.committed()
+        self._forget()
+        self.done = self._reached()
+
+    def _changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Key and value of all that this transaction has changed."""
+        return self._touched.rows()
+
+    def _forget(self) -> None:
+        """It is committed, and in the store."""
         self._touched.forget()
         if self._pasts is not None:
             self._pasts.forget()
-        self.done = self._reached()
 
     def _reached(self) -> dict[str, int]:
         return {topic: source.next for topic, source in self.position.sources.items()}

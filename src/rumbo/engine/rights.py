@@ -26,6 +26,7 @@ _OPERATIONS: Final = {
     "source": ("Read",),
     "dead letters": ("Write",),
     "re-keyed events": ("Read", "Write"),
+    "contacts": ("Read", "Write"),
     "output": ("Write",),
     "progress": ("Write",),
     "control": ("Read",),
@@ -51,7 +52,8 @@ def rights(topology: Topology) -> list[Right]:
         asked = ("DescribeConfigs",) if each.settings else ()
         found.append(Right("topic", each.name, (*_OPERATIONS[each.role], *asked), each.role))
     found.append(Right("group", topology.name, ("Read",), "assignment, and offsets for lag tools"))
-    for stage in ("profiles", *(("intake",) if raw_of(topology) else ())):
+    accounts = ("accounts",) if topology.accounts is not None else ()
+    for stage in ("profiles", *(("intake",) if raw_of(topology) else ()), *accounts):
         name = changelog_of(topology, stage).removesuffix("changelog")
         found.append(Right("transactional-id", name, ("Write",), "a producer a partition", prefixed=True))
     return found

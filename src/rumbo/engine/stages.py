@@ -1,11 +1,12 @@
-"""The stages of a topology: the one that decides, and before it, where raw keys are not customers, the one that re-keys."""
+"""The stages of a topology: the one that decides; before it, where raw keys are not customers, the one that re-keys; after it the accounts."""
 
 from __future__ import annotations
 
 from asyncio import Lock
 from typing import NamedTuple
 
-from rumbo.engine.broker import changelog_of, raw_of
+from rumbo.engine.accounts import AccountWorker
+from rumbo.engine.broker import changelog_of, contacts_of, raw_of
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.partition import PartitionWorker, Stage
 from rumbo.engine.rekey import RekeyWorker, events_reader
@@ -17,6 +18,7 @@ from rumbo.topology import Topology
 
 DECIDING = "profiles"
 REKEYING = "intake"
+ACCOUNTS = "accounts"
 
 
 class Counts(NamedTuple):
@@ -54,9 +56,22 @@ def stages(
         failpoints=failpoints,
         live=Live(),
         turn=Lock(),
+        contacts=contacts_of(topology),
     )
+    found: list[tuple[Stage, type[PartitionWorker]]] = [(deciding, PartitionWorker)]
+    if deciding.contacts:
+        hearing = deciding._replace(
+            name=ACCOUNTS,
+            readers={},
+            lateness={deciding.contacts: 0},
+            changelog=changelog_of(topology, ACCOUNTS),
+            control=None,
+            contacts="",
+            accounts=topology.account_machine(),
+        )
+        found.append((hearing, AccountWorker))
     if not raw:
-        return [(deciding, PartitionWorker)]
+        return found
     rekeying = deciding._replace(
         name=REKEYING,
         readers={topic: readers[topic] for topic in raw},
@@ -64,5 +79,6 @@ def stages(
         partitions=counts.raw,
         changelog=changelog_of(topology, REKEYING),
         control=None,
+        contacts="",
     )
-    return [(deciding, PartitionWorker), (rekeying, RekeyWorker)]
+    return [*found, (rekeying, RekeyWorker)]

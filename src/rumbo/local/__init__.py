@@ -2,6 +2,6 @@
 
 from rumbo.local.examples import Outcome, describe, run_example, run_examples
 from rumbo.local.run import Local, simulate
-from rumbo.local.view import profile_view
+from rumbo.local.view import account_view, profile_view
 
-__all__ = ["Local", "Outcome", "describe", "profile_view", "run_example", "run_examples", "simulate"]
+__all__ = ["Local", "Outcome", "account_view", "describe", "profile_view", "run_example", "run_examples", "simulate"]

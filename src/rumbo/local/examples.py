@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,8 @@ from rumbo.core.decision import Decision
 from rumbo.core.instant import format_duration
 from rumbo.core.interaction import Interaction, folded
 from rumbo.core.outputs import (
+    AccountScoreChanged,
+    AccountStageChanged,
     ActionRequested,
     ActionSuppressed,
     DecisionRetracted,
@@ -66,10 +69,10 @@ def run_example(topology: Topology, example: Example) -> Outcome:
     for promised in example.then:
         match = next((seen for seen in came if _fits(promised, seen[0])), None)
         if match is None:
-            missing.append(describe(promised) + _instead(promised, came))
+            missing.append(describe(promised) + _instead(promised, came, example))
         else:
             came.remove(match)
-    return Outcome(example, tuple(missing), tuple(f"{describe(seen)} {why}" for seen, why in came))
+    return Outcome(example, tuple(missing), tuple(f"{_told(seen, example)} {why}" for seen, why in came))
 
 
 def run_examples(topology: Topology, examples: Iterable[Example]) -> list[Outcome]:
@@ -80,7 +83,8 @@ def run_examples(topology: Topology, examples: Iterable[Example]) -> list[Outcom
 def _interaction(example: Example, at: int) -> Interaction:
     given = example.given[at]
     return Interaction(
-        example.customer, given.event, folded(given.event), given.id, example.start + given.after, "example", 0, at,
+        given.customer or example.customer, given.event, folded(given.event), given.id, example.start + given.after,
+        "example", 0, at,
         msgspec.json.encode(given.properties), msgspec.json.encode(given.context), msgspec.json.encode(given.traits),
         given.account, format="example",
     )  # fmt: skip
@@ -101,33 +105,46 @@ def _before(example: Example) -> Iterator[Said]:
 
 def _seen(decision: Decision, example: Example, called: dict[str, str]) -> tuple[Expectation, str] | None:
     """A decision as an expectation would name it, and why it came."""
-    after, data = decision.at - example.start, decision.data
+    data = decision.data
     why = f"(because of {data.because.rule}" + (
         f", {data.because.events[0].name})" if data.because.events else ", due)"
     )
+    named = _named(data, called)
+    if named is None:
+        return None
+    seen = msgspec.structs.replace(named, after=decision.at - example.start, whose=decision.customer)
+    return seen, why
+
+
+def _named(data: Any, called: dict[str, str]) -> Expectation | None:  # noqa: PLR0912  one answer a kind
+    """What was decided: its kind, its name, and what else an expectation may say of it."""
     match data:
         case StageChanged(to=name):
-            return Expectation(after, "stage", name), why
+            return Expectation(0, "stage", name)
         case StageStuck(stage=name):
-            return Expectation(after, "stuck", name), why
+            return Expectation(0, "stuck", name)
         case StageUnstable(stage=name):
-            return Expectation(after, "unstable", name), why
+            return Expectation(0, "unstable", name)
         case StageSuggested(suggested=name):
-            return Expectation(after, "suggested", name), why
+            return Expectation(0, "suggested", name)
         case SegmentChanged(segment=name, change=change):
-            return Expectation(after, "segment", name, change=change), why
+            return Expectation(0, "segment", name, change=change)
         case ScoreChanged(score=name, band=band):
-            return Expectation(after, "score", name, band=band or "none"), why
+            return Expectation(0, "score", name, band=band or "none")
         case EventQuarantined(event=name):
-            return Expectation(after, "quarantined", name), why
+            return Expectation(0, "quarantined", name)
         case FlowChanged(flow=name, change=change):
-            return Expectation(after, "flow", name, change=change), why
+            return Expectation(0, "flow", name, change=change)
         case ActionSuppressed(trigger=name, gate=gate):
-            return Expectation(after, "suppressed", name, gate=gate), why
+            return Expectation(0, "suppressed", name, gate=gate)
         case ActionRequested(trigger=name):
-            return Expectation(after, "action", name), why
+            return Expectation(0, "action", name)
+        case AccountStageChanged(to=name):
+            return Expectation(0, "account_stage", name or "none")
+        case AccountScoreChanged(score=name):
+            return Expectation(0, "account_score", name)
         case DecisionRetracted(retracts=number) if number in called:
-            return Expectation(after, "retracted", called[number]), why
+            return Expectation(0, "retracted", called[number])
         case _:
             return None
 
@@ -138,6 +155,7 @@ def _fits(promised: Expectation, seen: Expectation) -> bool:
         and promised.gate in {None, seen.gate}
         and promised.band in {None, seen.band}
         and promised.change in {None, seen.change}
+        and promised.whose in {None, seen.whose}
     )
 
 
@@ -145,11 +163,17 @@ def describe(each: Expectation) -> str:
     """One expectation in words: `after 14d: action try_export`."""
     detail = f" by gate {each.gate}" if each.gate else f" in band {each.band}" if each.band else ""
     detail += f" {each.change}" if each.change else ""
+    detail += f" of {each.whose}" if each.whose else ""
     sign, length = ("", each.after) if each.after >= 0 else ("-", -each.after)
-    return f"after {sign}{format_duration(length)}: {each.kind} {each.name}{detail}"
+    return f"after {sign}{format_duration(length)}: {each.kind.replace('_', ' ')} {each.name}{detail}"
 
 
-def _instead(promised: Expectation, came: list[tuple[Expectation, str]]) -> str:
+def _told(seen: Expectation, example: Example) -> str:
+    """What came; whose it is where that is not the customer of the world."""
+    return describe(msgspec.structs.replace(seen, whose=None) if seen.whose == example.customer else seen)
+
+
+def _instead(promised: Expectation, came: list[tuple[Expectation, str]], example: Example) -> str:
     near = [seen for seen, _ in came if (seen.kind, seen.name) == (promised.kind, promised.name)]
     near = near or [seen for seen, _ in came if seen.name == promised.name]
-    return f" (instead: {describe(near[0])})" if near else ""
+    return f" (instead: {_told(near[0], example)})" if near else ""

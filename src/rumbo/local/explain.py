@@ -14,12 +14,20 @@ from rumbo.core.explain import Branch, Sight, branch, came
 from rumbo.core.flow import entry
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.interaction import Interaction
-from rumbo.core.outputs import ActionRequested, ExposureRecorded, FlowChanged, ScoreChanged, StageChanged
+from rumbo.core.outputs import (
+    AccountScoreChanged,
+    AccountStageChanged,
+    ActionRequested,
+    ExposureRecorded,
+    FlowChanged,
+    ScoreChanged,
+    StageChanged,
+)
 from rumbo.core.profile import JourneyState
 from rumbo.core.scope import Scope
 from rumbo.core.whynot import WhyNot, calls, why_not
 from rumbo.intake import RawRecord
-from rumbo.local.run import simulate
+from rumbo.local.run import Local, simulate
 from rumbo.local.trace import Moment, Trace
 from rumbo.topology import Topology
 
@@ -38,8 +46,22 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     events: int
 
 
+class AccountStanding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where an account stood, and how many contacts counted."""
+
+    clock: str
+    stage: str
+    since: str
+    high_water: str
+    scores: dict[str, float]
+    contacts: int
+
+
 class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why a decision was taken. `tree` are its conditions with what they saw, `gates` what each gate said, `data` the output itself."""
+    """Why a decision was taken. `tree` are its conditions with what they saw, `gates` what each gate said, `data` the output itself.
+
+    `customer` is whose it is: of a decision about an account, the account.
+    """
 
     id: str
     kind: str
@@ -48,7 +70,7 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
     rule: str
     summary: str
-    standing: Standing
+    standing: Standing | AccountStanding
     tree: tuple[Branch, ...]
     gates: tuple[GateAnswer, ...]
     data: dict[str, Any]
@@ -77,6 +99,8 @@ def explain_decision(
     found = next((each for each in simulate(topology, history(), until=until) if each.id.startswith(wanted)), None)
     if found is None:
         return None
+    if getattr(found.data, "account", msgspec.UNSET) is not msgspec.UNSET:
+        return _of_account(topology, found, history, until)
     trace = Trace(topology, found.customer)
     for moment in trace.moments(history(), until):
         if any(each.id == found.id for each in moment.decisions):
@@ -95,6 +119,28 @@ def _explanation(trace: Trace, decision: Decision, moment: Moment) -> Explanatio
         id=decision.id, kind=decision.kind, customer=decision.customer, journey=decision.journey, at=isoformat(decision.at),
         rule=data.because.rule, summary=_summary(decision), standing=_standing(trace, decision.journey, moment),
         tree=(*made, *rest), gates=data.because.gates, data=msgspec.to_builtins(data),
+    )  # fmt: skip
+
+
+def _of_account(topology: Topology, decision: Decision, history: History, until: Instant | None) -> Explanation:
+    """A decision about an account, with what it knew of its contacts once the input was stepped."""
+    local = Local(topology)
+    for record in history():
+        if any(each.id == decision.id for each in local.send(record)):
+            break
+    else:
+        local.until(local.latest if until is None else until)
+    account, data = local.accounts[decision.customer], decision.data
+    marks, seen = account.marks, data.because.conditions
+    tree = [Branch(leaf.condition, leaf.holds, leaf.saw) for leaf in seen]
+    if isinstance(data, AccountScoreChanged):
+        tree += [Branch(f"contact {each.customer}", True, {data.score: each.value, "role": each.role}) for each in data.contributors if each.customer != data.customer]  # fmt: skip
+    standing = AccountStanding(
+        isoformat(decision.at), marks.stage, isoformat(marks.since) if marks.since else "", marks.high_water, marks.said, len(account.contacts)
+    )  # fmt: skip
+    return Explanation(
+        id=decision.id, kind=decision.kind, customer=decision.customer, journey=decision.journey, at=isoformat(decision.at),
+        rule=data.because.rule, summary=_summary(decision), standing=standing, tree=tuple(tree), gates=(), data=msgspec.to_builtins(data),
     )  # fmt: skip
 
 
@@ -163,6 +209,13 @@ def _summary(decision: Decision) -> str:
         case StageChanged():
             implied = " (implied: a step of a longer move)" if data.implied else ""
             return f"moved {data.direction} from stage {data.from_} to {data.to}{implied}"
+        case AccountStageChanged():
+            moved = f"moved {data.direction} from stage {data.from_} to stage {data.to}"
+            if data.from_ is None or data.to is None:
+                moved = f"{data.direction} stage {data.from_ or data.to}"
+            return f"account {moved} by contact {data.customer}"
+        case AccountScoreChanged():
+            return f"{data.score} of the account is {data.value:g} (was {data.previous:g}) by contact {data.customer}"
         case FlowChanged():
             key = f" for {data.key}" if data.key is not None else ""
             at = f" at step {data.step}" if data.step is not None and data.change != "entered" else ""

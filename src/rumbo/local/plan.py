@@ -76,7 +76,7 @@ def compare_plan(topology: Topology, records: Iterable[RawRecord]) -> Comparison
     readers = {source.topic: reader(source.reading) for source in topology.sources}
     other = readers[topology.sources[0].topic]
     count = rejected = 0
-    seen = Observed(tracking_plan(topology.journeys, topology.contact, topology.derived))
+    seen = Observed(tracking_plan(topology.journeys, topology.contact, topology.derived, topology.accounts))
     for record in records:
         if record.topic == topology.outputs.control:
             continue
@@ -122,6 +122,8 @@ class Observed:
             if not isinstance(section, dict) or name not in section:
                 return
             section = section[name]
+        if not path and section is None:  # no account is said
+            return
         self._kinds[key, field.field][kind_of(section)] += 1
 
     def _unmentioned(self, event: Interaction) -> None:

@@ -10,7 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 
+from rumbo.core.account import Account
+from rumbo.core.belonging import Telling
 from rumbo.core.decision import Decision
+from rumbo.core.definition import Accounts
 from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
 from rumbo.core.mistyped import Mistyped
@@ -26,8 +29,11 @@ _BEFORE_ALL: Instant = -(2**62)
 class _Partition:
     """One partition's clock and its timers in due order. An entry that is no longer its customer's next is passed over."""
 
-    def __init__(self, steps: Program | Remembering) -> None:
-        self.steps, self.clock = steps, _BEFORE_ALL
+    def __init__(self, steps: Program | Remembering, accounts: Accounts | None) -> None:
+        self.telling = Telling(accounts, steps) if accounts is not None else None
+        """Who tells the accounts."""
+        self.steps: Program | Remembering | Telling = self.telling or steps
+        self.clock = _BEFORE_ALL
         self.timers: list[tuple[Instant, str]] = []
         self.profiles: dict[str, Profile] = {}
         self.figures: dict[str, Duration] = {}
@@ -48,6 +54,8 @@ class Local:
         self._other = self._readers[first.topic]
         self._rejected = rejected
         self._control_topic = topology.outputs.control
+        self.accounts: dict[str, Account] = {}
+        self._machine = topology.account_machine()
 
     @property
     def mistyped(self) -> Counter[Mistyped]:
@@ -94,6 +102,16 @@ class Local:
         if profile.due and profile.due != before:
             heappush(here.timers, (profile.due, profile.customer))
         decisions.extend(self._fire(here, here.clock))
+        return self._told(here, decisions)
+
+    def _told(self, here: _Partition, decisions: list[Decision]) -> list[Decision]:
+        """These decisions, and those of the accounts that were told of them."""
+        if self._machine is not None and here.telling is not None:
+            for change in here.telling.take():
+                account = self.accounts.get(change.account)
+                if account is None:
+                    account = self.accounts[change.account] = Account(change.account)
+                decisions = decisions + self._machine.step(account, change)
         return decisions
 
     def _control(self, found: Clock | Figures, here: _Partition) -> list[Decision]:
@@ -101,12 +119,12 @@ class Local:
             here.figures.update(found.of)
             return []
         here.clock = max(here.clock, found.at)
-        return list(self._fire(here, here.clock))
+        return self._told(here, list(self._fire(here, here.clock)))
 
     def _partition(self, number: int) -> _Partition:
         here = self._partitions.get(number)
         if here is None:
-            here = self._partitions[number] = _Partition(self.topology.steps(self.program))
+            here = self._partitions[number] = _Partition(self.topology.steps(self.program), self.topology.accounts)
         return here
 
     def clock(self, partition: int = 0) -> Instant:
@@ -139,16 +157,19 @@ class Local:
         here.clock = max(here.clock, clock)
         if here.timers and here.timers[0][0] <= here.clock:  # a late event may have set one that is due already
             decisions.extend(self._fire(here, here.clock))
-        return decisions
+        return decisions if self._machine is None else self._told(here, decisions)
 
     def until(self, instant: Instant) -> list[Decision]:
         """Move every partition's clock to `instant`: timers due at or before it fire."""
         decisions: list[Decision] = []
         for _, here in sorted(self._partitions.items()):
             here.clock = max(here.clock, instant)
-            decisions.extend(self._fire(here, instant))
+            decisions.extend(self._told(here, list(self._fire(here, instant))))
         self.counts.update(self.program.stats)
         self.program.stats.clear()
+        if self._machine is not None:
+            self.counts.update(self._machine.stats)
+            self._machine.stats.clear()
         return decisions
 
     def _fire(self, here: _Partition, clock: Instant) -> Iterator[Decision]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from rumbo.core.account import Account
 from rumbo.core.answer import answers_of, class_of
 from rumbo.core.channel import Preference
 from rumbo.core.consent import Status, read
@@ -20,7 +21,7 @@ from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine
 from rumbo.core.visit import by_page
 
-_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger", "visits", "answers", "trouble"})  # fmt: skip
+_SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger", "visits", "answers", "trouble", "member"})  # fmt: skip
 _JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable", "holds", "flows", "flown"})  # fmt: skip
 
 
@@ -153,6 +154,37 @@ class FrictionView(msgspec.Struct, frozen=True):
     at: str
 
 
+class ContactView(msgspec.Struct, frozen=True):
+    """A contact who counts: their role, stage and scores as the account was last told, and when that was."""
+
+    customer: str
+    role: str
+    stage: str
+    scores: dict[str, float]
+    at: str
+
+
+class AccountView(msgspec.Struct, frozen=True):
+    """An account: its stage (null: none of its contacts counts), since when, the highest it ever had, its scores as last said, its contacts."""
+
+    account: str
+    stage: str | None
+    since: str | None
+    high_water: str | None
+    scores: dict[str, float]
+    contacts: tuple[ContactView, ...]
+
+
+def account_view(account: Account) -> AccountView:
+    """One account; the contacts that changed last come first."""
+    marks, contacts = account.marks, sorted(account.contacts.items(), key=lambda each: (-each[1].at, each[0]))
+    return AccountView(
+        account.account, marks.stage or None, isoformat(marks.since) if marks.since else None, marks.high_water or None,
+        dict(sorted(marks.said.items())),
+        tuple(ContactView(name, each.role, each.stage, each.scores, isoformat(each.at)) for name, each in contacts),
+    )  # fmt: skip
+
+
 class CustomerView(msgspec.Struct, frozen=True):
     """Everything known about one customer, read at `as_of`."""
 
@@ -166,6 +198,7 @@ class CustomerView(msgspec.Struct, frozen=True):
     last: dict[str, str]
     """Interactions that some rule watches -> the last one."""
     traits: dict[str, Any]
+    """The account that the customer belongs to is `account.id`."""
     timers: dict[str, str]
     """What is due next, the earliest first."""
     consents: tuple[ConsentView, ...] = ()

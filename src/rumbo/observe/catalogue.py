@@ -226,6 +226,22 @@ CATALOGUE: Final = (
         "Clicks of scanners that were not counted, once a journey, by what gave them away.",
         ("suspicion",),
     ),
+    Family(
+        "rumbo_contact_changes_total",
+        "counter",
+        "changes",
+        "Changes of contacts that accounts have taken.",
+    ),
+    Family(
+        "rumbo_account_transitions_total",
+        "counter",
+        "transitions",
+        "Accounts that moved between stages (`none`: no contact counts).",
+        ("journey", "from_stage", "to_stage"),
+    ),
+    Family(
+        "rumbo_account_score_changes_total", "counter", "outputs", "Score outputs of accounts.", ("journey", "score")
+    ),
     # Time
     Family(
         "rumbo_partition_clock_seconds",

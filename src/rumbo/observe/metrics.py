@@ -15,6 +15,8 @@ from rumbo import __version__
 from rumbo.core.decision import Decision
 from rumbo.core.mistyped import Mistyped
 from rumbo.core.outputs import (
+    AccountScoreChanged,
+    AccountStageChanged,
     ActionRequested,
     ActionSuppressed,
     DecisionRetracted,
@@ -41,6 +43,16 @@ _POLICIES: Final = {"late": "process", "late_refolded": "refold", "late_beyond_j
 _NO_BOUNDS: Final = frozenset({"duplicate", "duplicate_conflict", *_POLICIES, "timer", "timer_unknown"})
 """Counts of a program that say something else than that a bound was met."""
 _BOUNDS: Final = {"trait_too_large": "trait"}
+_LABELS: Final[dict[type, Callable[[Any], tuple[str, ...]]]] = {
+    SegmentChanged: lambda data: ("segment", data.journey, data.segment, data.change),
+    FlowChanged: lambda data: ("flow", data.journey, data.flow, data.change),
+    DecisionRetracted: lambda data: ("retracted", data.retracted, data.reason),
+    EventQuarantined: lambda data: ("quarantined", data.suspicion),
+    ExposureRecorded: lambda data: ("exposure", data.experiment, data.variant),
+    AccountStageChanged: lambda data: ("account", data.journey, data.from_ or "none", data.to or "none"),
+    AccountScoreChanged: lambda data: ("account score", data.journey, data.score),
+}
+"""What is counted of outputs that are counted and no more."""
 _KINDS: Final[dict[str, Any]] = {"counter": Counter, "gauge": Gauge}
 
 
@@ -62,6 +74,9 @@ class Metrics:
         self._late = made["rumbo_events_late_total"]
         self._rekeyed = made["rumbo_events_rekeyed_total"]
         self._misplaced = made["rumbo_events_misplaced_total"]
+        self._changes = made["rumbo_contact_changes_total"]
+        self._account_moves = made["rumbo_account_transitions_total"]
+        self._account_scores = made["rumbo_account_score_changes_total"]
         self._bounds = made["rumbo_profile_bound_total"]
         self._mistyped = made["rumbo_fields_mistyped_total"]
         self._replayed = made["rumbo_records_trimmed_total"]
@@ -159,6 +174,14 @@ class Metrics:
         self._received.labels(topic).inc(received)
         self._rekeyed.labels(topic).inc(passed)
 
+    def heard(self, topic: str, received: int, taken: int, stats: Tally[str]) -> None:
+        """One batch of changes of contacts was taken by their accounts; `stats` are the accounts' counts, taken over and cleared."""
+        self._received.labels(topic).inc(received)
+        self._changes.inc(taken)
+        for name, count in stats.items():
+            self._bounds.labels(name).inc(count)
+        stats.clear()
+
     def misplaced(self) -> None:
         """A customer was met on a partition that is not theirs."""
         self._misplaced.inc()
@@ -184,16 +207,8 @@ class Metrics:
             self._measured.setdefault(key, []).append(data.value)
         elif sort is ActionSuppressed:
             key = ("action", data.trigger, data.gate)
-        elif sort is SegmentChanged:
-            key = ("segment", decision.journey, data.segment, data.change)
-        elif type(data) is FlowChanged:
-            key = ("flow", decision.journey, data.flow, data.change)
-        elif type(data) is DecisionRetracted:
-            key = ("retracted", data.retracted, data.reason)
-        elif type(data) is EventQuarantined:
-            key = ("quarantined", data.suspicion)
-        elif type(data) is ExposureRecorded:
-            key = ("exposure", data.experiment, data.variant)
+        elif (label := _LABELS.get(sort)) is not None:
+            key = label(data)
         else:
             key = ("signal", decision.journey, decision.kind)
         self._waiting[key] += 1
@@ -217,6 +232,8 @@ class Metrics:
             return self._scores.labels(*labels).inc, None
         family = {
             "action": self._actions,
+            "account": self._account_moves,
+            "account score": self._account_scores,
             "segment": self._segments,
             "signal": self._signals,
             "exposure": self._exposures,

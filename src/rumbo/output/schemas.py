@@ -9,6 +9,8 @@ import msgspec
 from rumbo import __version__
 from rumbo.core.decision import Kind
 from rumbo.core.outputs import (
+    AccountScoreChanged,
+    AccountStageChanged,
     ActionRequested,
     ActionSuppressed,
     DecisionRetracted,
@@ -40,6 +42,8 @@ DATA: Final[dict[Kind, type]] = {
     "event.quarantined": EventQuarantined,
     "flow.changed": FlowChanged,
     "decision.retracted": DecisionRetracted,
+    "account.stage.changed": AccountStageChanged,
+    "account.score.changed": AccountScoreChanged,
 }
 _TEXT: Final = {"type": "string"}
 
@@ -96,7 +100,7 @@ def asyncapi() -> dict[str, Any]:
             "name": event_type(kind),
             "contentType": "application/cloudevents+json",
             "payload": {"$ref": f"./{schema_name(kind)}"},
-            "bindings": {"kafka": {"key": {"type": "string", "description": "the customer"}}},
+            "bindings": {"kafka": {"key": {"type": "string", "description": _key(kind)}}},
         }
         for kind in DATA
     }
@@ -122,6 +126,12 @@ def documents() -> dict[str, bytes]:
     return {name: msgspec.json.format(msgspec.json.encode(each), indent=2) + b"\n" for name, each in made.items()}
 
 
+def _key(kind: Kind) -> str:
+    if kind == "decision.retracted":
+        return "the customer, or the account"
+    return "the account" if kind.startswith("account.") else "the customer"
+
+
 def _camel(kind: str) -> str:
-    first, second = kind.split(".")
-    return first + second.capitalize()
+    first, *others = kind.split(".")
+    return first + "".join(map(str.capitalize, others))

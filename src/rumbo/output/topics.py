@@ -20,6 +20,7 @@ class OutputTopics(msgspec.Struct, frozen=True):
     progress: str = "rumbo.progress.v1"
     control: str = "rumbo.control.v1"
     events: str = "rumbo.events.v1"
+    accounts: str = "rumbo.accounts.v1"
 
     def of(self, kind: Kind) -> str:
         """The topic of a kind of decision."""
@@ -28,7 +29,7 @@ class OutputTopics(msgspec.Struct, frozen=True):
 
     @property
     def decisions(self) -> tuple[str, ...]:
-        """The topics that decisions go to."""
+        """The topics that decisions of customers go to."""
         return (self.transitions, self.scores, self.actions, self.suppressed, self.corrections)
 
 
@@ -45,4 +46,6 @@ _PLACES: Final[dict[Kind, str]] = {
     "action.requested": "actions",
     "action.suppressed": "suppressed",
     "decision.retracted": "corrections",
+    "account.stage.changed": "accounts",
+    "account.score.changed": "accounts",
 }

@@ -17,14 +17,16 @@ from aiohttp import web
 from rumbo import __version__
 from rumbo.config import Settings
 from rumbo.core import tally as counts
+from rumbo.core.account import Account
 from rumbo.core.definition import Journey
 from rumbo.core.instant import isoformat
 from rumbo.core.tally import Tally, funnel
-from rumbo.local.view import profile_view
+from rumbo.local.view import account_view, profile_view
 from rumbo.observe.guard import ProblemError, asks
 from rumbo.serve import page
 from rumbo.serve.drawing import direction, drawing
 from rumbo.serve.model import (
+    AccountDecisions,
     Decisions,
     Flow,
     Funnel,
@@ -37,7 +39,7 @@ from rumbo.serve.model import (
 from rumbo.serve.openapi import ID_LENGTH
 from rumbo.serve.peers import HOPS, Answer, Peers
 from rumbo.serve.retracted import retracted
-from rumbo.serve.state import Entry, State, WorkerStatus
+from rumbo.serve.state import Entry, Owner, State, WorkerStatus
 from rumbo.serve.stream import Stream
 from rumbo.serve.whynot import Asking, Question
 
@@ -67,7 +69,9 @@ class Api:
     def __init__(self, state: State, settings: Settings) -> None:
         self._state, self._peers = state, Peers(settings)
         self._journeys = {journey.id: journey for journey in state.topology.journeys}
-        self._drawings = Journeys(state.topology.name, tuple(drawing(each) for each in state.topology.journeys))
+        self._drawings = Journeys(
+            state.topology.name, tuple(drawing(each, state.topology.accounts) for each in state.topology.journeys)
+        )
         self._stream, self._asking = Stream(state, self._peers), Asking(state.topology)
         self._fresh: dict[str, tuple[float, Any, Any]] = {}
 
@@ -78,6 +82,8 @@ class Api:
             web.get("/v1/customers/{id}/timeline", self.timeline),
             web.get("/v1/customers/{id}/decisions", self.decisions),
             web.post("/v1/customers/{id}/why-not", self.why_not),
+            web.get("/v1/accounts/{id}", self.account),
+            web.get("/v1/accounts/{id}/decisions", self.account_decisions),
             web.get("/v1/stream", self._stream.serve),
             web.get("/v1/journeys", self.journeys),
             web.get("/v1/journeys/{journey}/funnel", self.funnel),
@@ -130,18 +136,53 @@ class Api:
     async def _owned(self, request: web.Request, answer: Callable[[str], Any]) -> web.Response:
         """Answer here, or hand on to the worker that has the customer; 503 where nobody has them now."""
         customer = customer_id(request.match_info["id"])
-        owner = self._state.owner(customer)
+        return await self._answered(request, self._state.owner(customer), "customer", lambda: answer(customer))
+
+    async def _answered(self, request: web.Request, owner: Owner, what: str, answer: Callable[[], Any]) -> web.Response:
+        """Answer here, or hand on to the worker that has it."""
         if owner.here:
-            return _json(answer(customer))
+            return _json(answer())
         if owner.url is None:
             raise _later(owner.why)
         if request.headers.get(HOPS):
-            raise _later("the worker that asked thinks that this one has the customer, and it has not")
+            raise _later(f"the worker that asked thinks that this one has the {what}, and it has not")
         body = await request.read()
         said = await self._peers.ask(owner.url, request.method, request.rel_url.raw_path_qs, body or None)
         if said is None:
-            raise _later("the worker that has the customer does not answer")
+            raise _later(f"the worker that has the {what} does not answer")
         return _passed_on(said)
+
+    # One account ------------------------------------------------------------------------------------------------------
+
+    async def account(self, request: web.Request) -> web.Response:
+        """Where an account stands, and its contacts."""
+        return await self._owned_account(request, account_view)
+
+    async def account_decisions(self, request: web.Request) -> web.Response:
+        """What was decided of an account, with the reasons."""
+        return await self._owned_account(request, self._account_decisions)
+
+    async def _owned_account(self, request: web.Request, answer: Callable[[Account], Any]) -> web.Response:
+        name = customer_id(request.match_info["id"])
+        owner = self._state.account_owner(name)
+        if owner is None:
+            raise ProblemError(HTTPStatus.NOT_FOUND, "No accounts", "the topology has no `accounts`")
+
+        def answered() -> Any:
+            found = self._state.account(name)
+            if found is None:
+                known = "no contact of this account has counted"
+                raise ProblemError(HTTPStatus.NOT_FOUND, "No such account", known, account=name)
+            return answer(found)
+
+        return await self._answered(request, owner, "account", answered)
+
+    def _account_decisions(self, account: Account) -> Any:
+        entries = self._state.account_journal(account.account)
+        told = [msgspec.Raw(each) for entry in entries for each in reversed(entry.decisions)]
+        return AccountDecisions(account.account, self._state.topology.journal, told, retracted(entries))
+
+    # One customer's own -----------------------------------------------------------------------------------------------
 
     def _customer(self, customer: str) -> Any:
         found = self._state.customer(customer)

@@ -15,6 +15,7 @@ from rumbo.core.sequence import sequence_text
 from rumbo.core.threshold import threshold_text
 from rumbo.core.way import ways
 from rumbo.serve.model import (
+    AccountRule,
     BandDrawing,
     Edge,
     FlowDrawing,
@@ -30,8 +31,8 @@ from rumbo.serve.model import (
 Kind = Literal["wait", "branch", "split", "action", "set", "go", "goal", "leave"]
 
 
-def drawing(journey: d.Journey) -> JourneyDrawing:
-    """One journey."""
+def drawing(journey: d.Journey, accounts: d.Accounts | None = None) -> JourneyDrawing:
+    """One journey, with what accounts make of it."""
     stages = tuple(
         StageDrawing(stage.name, stage.side, said(stage.when) if stage.when is not None else None)
         for stage in journey.stages
@@ -56,7 +57,21 @@ def drawing(journey: d.Journey) -> JourneyDrawing:
         segments,
         triggers,
         tuple(_flow(each) for each in journey.flows),
+        tuple(_accounts(accounts)) if accounts is not None and accounts.journey == journey.id else (),
     )
+
+
+def _accounts(accounts: d.Accounts) -> Iterator[AccountRule]:
+    who = f"customers whose {accounts.role} is {' or '.join(accounts.roles)}" if accounts.roles else "every customer"
+    left = f", until {_events(accounts.leave)}" if accounts.leave is not None else ""
+    yield AccountRule("contacts", f"{who}, of the account that {accounts.account} says{left}")
+    needs = [f"{stage} needs {count}" for stage, count in accounts.needs.items()]
+    most = f"{accounts.contacts} contacts" if accounts.contacts > 1 else "a contact"
+    yield AccountRule("stage", "; ".join([f"the highest with {most} in it or beyond", *needs]))
+    for each in accounts.scores:
+        cap = f", at most {each.cap:g}" if each.cap is not None else ""
+        delta = f", said when it has moved by {each.min_delta:g}" if each.min_delta else ""
+        yield AccountRule(each.score, f"the {'sum' if each.by == 'sum' else 'largest'} of theirs{cap}{delta}")
 
 
 def _edges(journey: d.Journey) -> Iterator[Edge]:

@@ -41,6 +41,9 @@ def _journey(journey: JourneyDrawing, prefix: str) -> Iterator[str]:
     yield from _edges(journey, prefix, ids)
     for at, trigger in enumerate(journey.triggers):
         yield from _trigger(trigger, f"{prefix}t{at}", ids)
+    if journey.accounts:
+        rules = "<br/>".join(_label(f"{each.of}: {each.rule}") for each in journey.accounts)
+        yield f'{prefix}accounts[/"accounts<br/>{rules}"/]'
     for at, flow in enumerate(journey.flows):
         yield f'subgraph {prefix}f{at}["{_label(f"flow {flow.flow}")}"]'
         yield from (f"    {line}" for line in _flow(flow, f"{prefix}f{at}"))

@@ -146,6 +146,25 @@ class JourneyDrawing(msgspec.Struct, frozen=True):
     segments: tuple[SegmentDrawing, ...]
     triggers: tuple[TriggerDrawing, ...]
     flows: tuple[FlowDrawing, ...] = ()
+    accounts: tuple[AccountRule, ...] = ()
+    """What accounts make of it, where it is their journey."""
+
+
+class AccountDecisions(msgspec.Struct, frozen=True):
+    """What was decided of an account, the latest first, of at most `kept` changes of its contacts (0: no journal is kept)."""
+
+    account: str
+    kept: int
+    decisions: list[msgspec.Raw]
+    retracted: dict[str, Retracted] = {}
+    """As in a timeline."""
+
+
+class AccountRule(msgspec.Struct, frozen=True):
+    """A rule of accounts: what it is of (`contacts`, `stage`, a score), and the rule in words."""
+
+    of: str
+    rule: str
 
 
 class Journeys(msgspec.Struct, frozen=True):

@@ -11,10 +11,10 @@ import msgspec
 
 from rumbo import __version__
 from rumbo.core.decision import Kind
-from rumbo.local.view import CustomerView
+from rumbo.local.view import AccountView, CustomerView
 from rumbo.output.cloudevents import event_type
 from rumbo.output.schemas import DATA, envelope
-from rumbo.serve.model import Decisions, Funnel, Journeys, Moves, Problem, Status, Timeline
+from rumbo.serve.model import AccountDecisions, Decisions, Funnel, Journeys, Moves, Problem, Status, Timeline
 from rumbo.serve.whynot import Question, Silence
 
 NAME: Final = "openapi.json"
@@ -44,6 +44,12 @@ _JOURNEY: Final = {
 }  # fmt: skip
 
 
+_ACCOUNT: Final = _CUSTOMER | {
+    "example": "acme",
+    "description": "The account's id, percent-encoded. No control characters.",
+}
+
+
 class Route(NamedTuple):
     """One operation: where, what it is for, what it answers with and what else it may say."""
 
@@ -63,6 +69,8 @@ ROUTES: Final = (
     Route("get", "/v1/customers/{id}/timeline", "timeline", "What happened to one customer, with the decisions that came of it", Timeline, _ONE, None, _CUSTOMER),
     Route("get", "/v1/customers/{id}/decisions", "decisions", "What was decided for one customer, with the reasons", Decisions, _ONE, None, _CUSTOMER),
     Route("post", "/v1/customers/{id}/why-not", "whyNot", "Why a trigger does not act, or a flow does not begin, for a customer as things stand", Silence, (*_ONE, 413), Question, _CUSTOMER),
+    Route("get", "/v1/accounts/{id}", "account", "Where an account stands, and the contacts that count", AccountView, _ONE, None, _ACCOUNT),
+    Route("get", "/v1/accounts/{id}/decisions", "accountDecisions", "What was decided of an account, with the reasons", AccountDecisions, _ONE, None, _ACCOUNT),
     Route("get", "/v1/journeys", "journeys", "The journeys of the topology as they run", Journeys),
     Route("get", "/v1/journeys/{journey}/funnel", "funnel", "How many customers are in each stage, and how many got so far", Funnel, (404,), None, _JOURNEY),
     Route("get", "/v1/journeys/{journey}/moves", "moves", "How customers moved between the stages", Moves, (404,), None, _JOURNEY),
@@ -143,7 +151,7 @@ def _schemas() -> dict[str, Any]:
     made["Question"]["oneOf"] = [{"required": ["trigger"]}, {"required": ["flow"]}]
     decision = {"$ref": _REF.format(name="Decision")}
     made["Timeline"]["properties"]["kept"]["minimum"] = 0
-    for owner in ("TimelineEntry", "Decisions"):
+    for owner in ("TimelineEntry", "Decisions", "AccountDecisions"):
         made[owner]["properties"]["decisions"]["items"] = decision
     return dict(sorted(made.items()))
 

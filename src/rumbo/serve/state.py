@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from rumbo.core.account import Account
 from rumbo.core.instant import Instant
 from rumbo.core.profile import Profile
 from rumbo.core.program import Program
@@ -76,6 +77,15 @@ class State(Protocol):
 
     def journal(self, customer: str) -> list[Entry]:
         """The customer's journal, the last entry first."""
+
+    def account_owner(self, account: str) -> Owner | None:
+        """Who has this account; None where the topology has no accounts."""
+
+    def account(self, account: str) -> Account | None:
+        """The account as committed; None where nothing is known of it. Only where `account_owner` said here."""
+
+    def account_journal(self, account: str) -> list[Entry]:
+        """The account's journal, the last entry first."""
 
     def tally(self) -> Tally:
         """The customers of this worker's partitions."""

@@ -78,6 +78,8 @@ def _sentences(journey: JourneyDrawing) -> Iterator[str]:
             yield f"Beside them stands {stage.stage}: {stage.when}."
     for trigger in journey.triggers:
         yield f"Trigger {trigger.trigger}: {trigger.when}; asks for {trigger.action}."
+    for rule in journey.accounts:
+        yield f"Accounts, {rule.of}: {rule.rule}."
     for flow in journey.flows:
         yield from sentences(flow)
 
@@ -211,7 +213,8 @@ class _Picture:
         triggers = [
             (each.trigger, _asked(each.when, each.action, each.mode, each.cooldown)) for each in journey.triggers
         ]
-        for head, rows in (("Scores", scores), ("Segments", segments), ("Triggers", triggers)):
+        accounts = [(each.of, each.rule) for each in journey.accounts]
+        for head, rows in (("Scores", scores), ("Segments", segments), ("Triggers", triggers), ("Accounts", accounts)):
             if rows:
                 top = self._list(head, rows, top + 24)
         return top

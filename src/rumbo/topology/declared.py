@@ -39,7 +39,9 @@ def declared_plan(node: Yaml, notes: Notes) -> Declared:
         found.names[folded(name)] = name
         types = found.events[folded(name)] = _types(body, f"plan.events.{name}", notes)
         for path in types:
-            if path.split(".", 1)[0] not in {"properties", "context", "traits"} or "." not in path:
+            if path != "account" and (
+                path.split(".", 1)[0] not in {"properties", "context", "traits"} or "." not in path
+            ):
                 notes.error(
                     body.line,
                     f"plan.events.{name}: `{path}` is no field of an event",

@@ -18,7 +18,7 @@ from rumbo.topology.yaml import Yaml, plain
 
 CUSTOMER = "example"
 STATUSES = tuple(consents.STATUSES)
-_GIVEN = ("after", "late", "event", "properties", "context", "traits", "id", "account")
+_GIVEN = ("after", "late", "event", "properties", "context", "traits", "id", "account", "customer")
 Kind = Literal[
     "stage",
     "action",
@@ -31,9 +31,12 @@ Kind = Literal[
     "flow",
     "retracted",
     "quarantined",
+    "account_stage",
+    "account_score",
 ]
 _KINDS = get_args(Kind)
-_THEN = ("after", *_KINDS, "gate", "band", "change")
+_OF_ACCOUNTS = ("account_stage", "account_score")
+_THEN = ("after", *_KINDS, "gate", "band", "change", "customer", "account")
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -46,6 +49,8 @@ class Given(msgspec.Struct, frozen=True):
     context: dict[str, Any] = {}
     traits: dict[str, Any] = {}
     account: str | None = None
+    customer: str | None = None
+    """Who it happens to, where it is not the customer of the world."""
     late: Duration = 0
     """How long after it happened it arrives."""
 
@@ -60,6 +65,8 @@ class Expectation(msgspec.Struct, frozen=True):
     band: str | None = None
     line: int = 0
     change: str | None = None
+    whose: str | None = None
+    """The customer, or the account; none: any."""
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -107,6 +114,7 @@ def _names(journeys: list[Yaml]) -> dict[str, list[str]]:
         "action": triggers, "suppressed": triggers, "score": _keyed(journeys, "scores"),
         "stage": stages, "stuck": stages, "unstable": stages, "suggested": stages,
         "segment": [*cells, *_keyed(journeys, "segments")],
+        "account_stage": [*stages, "none"], "account_score": _keyed(journeys, "scores"),
         "flow": [name for journey in journeys for name in _listed(journey, "flows")],
     }  # fmt: skip
     return found | {"retracted": sorted({name for names in found.values() for name in names})}
@@ -205,7 +213,8 @@ def _given(node: Yaml, at: int, where: str, notes: Notes) -> Given:
             parts[key] = {}
     return Given(
         fields.length("after", 0, zero=True) or 0, fields.needed("event", "what happens"),
-        fields.text("id") or f"given-{at}", account=fields.text("account"), late=fields.length("late", 0, zero=True) or 0, **parts,
+        fields.text("id") or f"given-{at}", account=fields.text("account"), customer=fields.text("customer"), late=fields.length("late", 0, zero=True) or 0,
+        **parts,
     )  # fmt: skip
 
 
@@ -223,6 +232,14 @@ def _expectation(node: Yaml, where: str, names: dict[str, list[str]] | None, not
     name = fields.text(kind) or ""
     if names is not None and kind in names and name not in names[kind]:
         notes.error(fields.at(kind), f"{where}: {kind} '{name}' is not defined", meant(name, names[kind]))
+    mine, other = ("account", "customer") if kind in _OF_ACCOUNTS else ("customer", "account")
+    if fields.has(other):
+        notes.error(
+            fields.at(other),
+            f"{where}: {kind} is of {'an account' if mine == 'account' else 'a customer'}",
+            f"write {mine} in place of {other}",
+        )
     return Expectation(
         fields.length("after", 0, zero=True) or 0, kind, name, fields.text("gate"), fields.text("band"), node.line, fields.text("change"),
+        fields.text(mine),
     )  # fmt: skip

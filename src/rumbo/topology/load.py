@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from rumbo.core.definition import Contact, Derived, Journey, Late
+from rumbo.core.definition import Accounts, Contact, Derived, Journey, Late
 from rumbo.core.instant import DAY
 from rumbo.core.tracking import TrackingPlan, tracking_plan
 from rumbo.errors import DefinitionError
 from rumbo.intake import FlatMap, SourceFormat
 from rumbo.output import OutputTopics
+from rumbo.topology.accounts import accounts
 from rumbo.topology.contact import contact
 from rumbo.topology.declared import declared_plan, undeclared
 from rumbo.topology.derived import derived
@@ -45,6 +46,7 @@ _KEYS = (
     "scanners",
     "answers",
     "friction",
+    "accounts",
 )
 _SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
 _OUTPUTS = tuple(OutputTopics.__struct_fields__)
@@ -100,14 +102,15 @@ class Loaded:
         terms = contact(fields.node("contact"), notes)
         signals = derived(fields, notes)
         journeys = tuple(filter(None, (self._journey(file, terms, signals) for file in files)))
-        made = self._made(fields, journeys, (terms, signals), notes)
+        belonging = accounts(fields, journeys, self._named(), notes)
+        made = self._made(fields, journeys, (terms, signals, belonging), notes)
         for name in {each.id for each in journeys if [other.id for other in journeys].count(each.id) > 1}:
             notes.error(
                 fields.at("journeys"), f"two journeys are called '{name}'", "ids must differ: decisions hang on them"
             )
         self.problems += notes.problems
         self._files.append((Notes(notes.file), node))
-        self._plan(fields, tracking_plan(journeys, terms, signals))
+        self._plan(fields, tracking_plan(journeys, terms, signals, belonging))
         return made if not self.errors else None
 
     def _journey(self, file: str, terms: Contact, signals: Derived) -> Journey | None:
@@ -132,7 +135,11 @@ class Loaded:
             self.problems += [problem for notes, _ in self._files for problem in notes.problems]
 
     def _made(
-        self, fields: Fields, journeys: tuple[Journey, ...], said: tuple[Contact, Derived], notes: Notes
+        self,
+        fields: Fields,
+        journeys: tuple[Journey, ...],
+        said: tuple[Contact, Derived, Accounts | None],
+        notes: Notes,
     ) -> Topology | None:
         name = fields.needed("topology", "give the topology a name")
         if name and not _NAME.fullmatch(name):
@@ -158,11 +165,16 @@ class Loaded:
             mode=fields.choice("output_mode", ("structured", "binary", "plain"), "structured"),  # type: ignore[arg-type]  # the same
             dlq_payload=payload, dlq_limit=limit,  # type: ignore[arg-type]  # one of the choices
             ring=fields.whole("duplicates", 64, least=1, most=4096),
-            contact=said[0], derived=said[1],
+            contact=said[0], derived=said[1], accounts=said[2],
             late=_late(fields, notes),
             journal=fields.whole("journal", 0, least=0, most=1000),
             texts=self.texts,
         )  # fmt: skip
+
+    def _named(self) -> list[str]:
+        """The journeys' names as they are written."""
+        found = [node.value.get("journey") for node in self._journeys if node is not None and isinstance(node.value, dict)]  # fmt: skip
+        return [each.value for each in found if each is not None and isinstance(each.value, str)]
 
     def _written(self) -> list[Yaml] | None:
         """The journeys as they are written; None where there is none that can be read."""

@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from rumbo.core.definition import Contact, Derived, Journey, Late
+from rumbo.core.account import AccountMachine
+from rumbo.core.definition import Accounts, Contact, Derived, Journey, Late
 from rumbo.core.instant import MINUTE, Duration
 from rumbo.core.program import Program
 from rumbo.core.refold import Refolder, Remembering
@@ -49,6 +50,7 @@ class Topology(msgspec.Struct, frozen=True):
     ring: int = 64
     contact: Contact = Contact()
     derived: Derived = Derived()
+    accounts: Accounts | None = None
     late: Late = Late()
     journal: int = 0
     """Interactions without a decision, and interactions with one, that are kept of each customer for the customer view."""
@@ -59,13 +61,15 @@ class Topology(msgspec.Struct, frozen=True):
         """A hash of what decides: the checked journeys, the terms of contact and what is derived, not their comments."""
         contact = msgspec.json.encode(self.contact) if self.contact != Contact() else b""
         derived = msgspec.json.encode(self.derived) if self.derived != Derived() else b""
-        return sha256(msgspec.json.encode(self.journeys) + contact + derived).hexdigest()[:16]
+        accounts = msgspec.json.encode(self.accounts) if self.accounts is not None else b""
+        return sha256(msgspec.json.encode(self.journeys) + contact + derived + accounts).hexdigest()[:16]
 
     def program(self) -> Program:
         """The journeys, compiled."""
         return Program(
-            self.name, self.journeys, ring_size=self.ring, zone=self.zone, contact=self.contact, derived=self.derived
-        )
+            self.name, self.journeys, ring_size=self.ring, zone=self.zone, contact=self.contact, derived=self.derived,
+            accounts=self.accounts,
+        )  # fmt: skip
 
     def refolder(self, program: Program) -> Refolder | None:
         """What puts late interactions in their place; None where they count as they come."""
@@ -77,6 +81,13 @@ class Topology(msgspec.Struct, frozen=True):
         """What steps the customers of one partition in memory: the program, or what puts late interactions in their place."""
         refolder = self.refolder(program)
         return program if refolder is None else Remembering(program, refolder)
+
+    def account_machine(self) -> AccountMachine | None:
+        """The accounts, compiled; None where the topology has none."""
+        if self.accounts is None:
+            return None
+        journey = next(each for each in self.journeys if each.id == self.accounts.journey)
+        return AccountMachine(self.name, journey, self.accounts)
 
     def source(self, topic: str) -> Source:
         """The source of a topic; a record from a file (topic `-`) or an unknown topic is read like the first."""

@@ -18,10 +18,11 @@ export function show(root, id, journeys, signal, trouble) {
   const path = `/v1/customers/${encodeURIComponent(id)}`;
   every(SECONDS, async () => {
     const [found, told] = await Promise.all([ask(path, { signal }), ask(`${path}/timeline`, { signal })]);
+    const account = await company(found, journeys, signal);
     body.hidden = false;
     say(since, `${count(found.events)} interactions since ${instant(found.first_seen)}; read as of ${instant(found.as_of, true)} UTC.`);
     keyed(parts.journeys, Object.entries(found.journeys), ([name]) => name, ([name]) => standing(name, journeys), (made, [, each]) => made.tell(each));
-    parts.known.tell(found, written(told.entries));
+    parts.known.tell(found, written(told.entries), account);
     parts.timeline.tell(told);
   }, signal, (error) => {
     if (error?.status !== 404 && error?.status !== 400) return trouble(error);
@@ -31,6 +32,25 @@ export function show(root, id, journeys, signal, trouble) {
     return null;
   });
 }
+
+/** The account that they belong to, where the topology has any and it knows of contacts that count. */
+async function company(found, journeys, signal) {
+  const id = found.traits["account.id"];
+  if (!id || !journeys.some((each) => each.accounts?.length)) return null;
+  try {
+    return await ask(`/v1/accounts/${encodeURIComponent(id)}`, { signal });
+  } catch (error) {
+    if (error?.status === 404 || error?.status === 503) return null;
+    throw error;
+  }
+}
+
+/** An account in words: where it stands, its scores, its contacts. */
+const business = (account) => account === null ? [] : [
+  [account.account, account.stage === null ? "no contact counts" : `${label(account.stage)} since ${instant(account.since)}${account.high_water === account.stage ? "" : `, was as far as ${label(account.high_water)}`}`],
+  ...Object.entries(account.scores).map(([score, value]) => [label(score), decimal(value)]),
+  ...account.contacts.slice(0, LISTED).map((each) => [each.customer, [each.role, label(each.stage)].filter(Boolean).join(", ")]),
+];
 
 /** Asked for nobody yet. */
 export function invite(root) {
@@ -99,12 +119,13 @@ function known() {
   const frictions = pairs("Friction");
   const sessions = pairs("Sessions");
   const pages = pairs("Time on pages", String);
+  const account = pairs("Account", String);
   const traits = pairs("Traits");
   const last = pairs("Last seen");
   const counters = pairs("Counted");
   const more = pairs("More");
-  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, channel.root, consents.root, answers.root, frictions.root, pages.root, sessions.root, messages.root, exposures.root, traits.root, last.root, counters.root, more.root);
-  const tell = (found, names) => {
+  const root = el("section.card", { "aria-label": "Known" }, listed, due.root, channel.root, consents.root, answers.root, frictions.root, pages.root, sessions.root, messages.root, exposures.root, account.root, traits.root, last.root, counters.root, more.root);
+  const tell = (found, names, belongs) => {
     const called = (key) => names.get(key) ?? key;
     listed.hidden = !found.suppressed_since;
     say(listed, `On the suppression list since ${instant(found.suppressed_since)}.`);
@@ -117,6 +138,7 @@ function known() {
     messages.tell((found.messages ?? []).slice(0, LISTED).map((each) => [`${each.rule.split("/").at(-1)} · ${instant(each.sent, true)}`, became(each)]));
     exposures.tell(Object.entries(found.exposures ?? {}).map(([name, variant]) => [name, variant]));
     due.tell(Object.entries(found.timers).map(([name, at]) => [name.replaceAll(":", " · "), instant(at, true)]));
+    account.tell(business(belongs));
     traits.tell(Object.entries(found.traits).map(([name, value]) => [name, shown(value)]));
     last.tell(Object.entries(found.last).map(([name, at]) => [called(name), instant(at)]));
     counters.tell(Object.entries(found.counters).map(([name, number]) => [called(name), count(number)]));

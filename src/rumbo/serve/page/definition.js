@@ -14,7 +14,7 @@ export function show(root, journey, signal) {
   root.replaceChildren(
     el("h1", {}, label(journey.journey), " ", el("small", {}, `version ${journey.version}`)),
     el("section.card", { "aria-labelledby": "stages-title" }, el("h2", { id: "stages-title" }, "Stages"), frame, moves(journey)),
-    el("div.cards", {}, scores(journey), triggers(journey), flows(journey), segments(journey)));
+    el("div.cards", {}, scores(journey), triggers(journey), flows(journey), segments(journey), accounts(journey)));
   const links = merged(journey.edges);
   const redraw = () => draw(picture, journey.stages, links, frame.clientWidth, { thin: true });
   const watch = new ResizeObserver(redraw);
@@ -60,6 +60,11 @@ function flows(journey) {
   return section("Flows", journey.flows ?? [], (journey.flows ?? []).map((each) => el("div", {}, el("h3", {}, label(each.flow)),
     el("dl.pairs", {}, [["begins", each.enter], ["again", each.again], ["goal", each.goal], ["ends early", each.exit]].filter(([, text]) => text).map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
     el("ol.steps", {}, each.steps.map((step) => el("li", {}, step))))));
+}
+
+function accounts(journey) {
+  const some = journey.accounts ?? [];
+  return section("Accounts", some, el("dl.rules", {}, some.map((each) => el("div", {}, el("dt", {}, label(each.of)), el("dd", {}, each.rule)))));
 }
 
 function segments(journey) {

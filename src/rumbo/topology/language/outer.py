@@ -50,6 +50,7 @@ TOPOLOGY: Final = Shape(
         Field("scanners", Of("scanners"), "which clicks may be a mail scanner's: they are put aside until a human shows", "scanners: {click: Email Link Clicked}"),
         Field("friction", Of("friction"), "where customers have trouble: eight kinds, each as usual, changed or off", "friction: {}"),
         Field("answers", Many(Of("answers")), "which interactions are answers to surveys; the last ones are in the customer view", "answers: {event: Survey Answered, kind: nps}"),
+        Field("accounts", Of("accounts"), "the companies that customers belong to: each has the stage and the scores that its contacts give it", "accounts: {roles: [decision maker, champion], scores: {engagement: max}}"),
         Field("journal", Whole(0, 1000), "interactions of each customer kept for the customer view: so many on which something was decided, and so many others", "journal: 50", "0"),
     ),
     "topology: saas\nsources:\n  - {topic: product-events, lateness: 10m}\njourneys: [journey.yaml]\nzone: Europe/Madrid\n",
@@ -189,13 +190,50 @@ OUTER: Final = (
         "event: Survey Answered\nkind: nps\nsurvey: event.properties.survey\nscore: event.properties.score\ncomment: event.properties.comment\n",
     ),
     Shape(
+        "accounts", "Accounts",
+        "The companies that customers belong to. An account is in the highest stage in which, or beyond which, there are enough of the contacts that count; its "
+        "scores are rolled up from what was last said of theirs.",
+        (
+            Field("journey", Text("name of a journey"), "whose stages and scores", "journey: saas", "the only one"),
+            Field("account", Expression("the account's id"), "the account that an interaction says the customer belongs to; the last one counts", "account: traits.company", "event.account"),
+            Field("leave", EVENT, "interactions after which the customer belongs to no account", "leave: Account Removed User"),
+            Field("role", Text("name of a trait"), "the trait of the customer that says what they are there: a text, or a list", "role: job_role", "role"),
+            Field("roles", Many(Text("role")), "which roles count; `any`: every contact does, also without a role", "roles: [decision maker, champion, buyer]", "decision maker, champion"),
+            Field("stage", Either((Choice(("highest",)), Of("account_all"), Many(Of("account_stage")))), "how many contacts a stage needs: one, so many, or so many of some stages", "stage: [{stage: decision, contacts: 2}]", "highest"),
+            Field("scores", Named(Either((Choice(("max", "sum")), Of("roll_up"))), "score"), "scores of the account", "scores: {engagement: max}"),
+        ),
+        "roles: [decision maker, champion]\nleave: Account Removed User\nstage: [{stage: decision, contacts: 2}]\nscores: {engagement: {by: sum, cap: 300}}\n",
+    ),
+    Shape(
+        "account_all", "So many contacts", "How many contacts each stage needs; the first needs one.",
+        (Field("contacts", Whole(1, 256), "how many in it or beyond", "contacts: 2", needed=True),),
+        "contacts: 2\n",
+    ),
+    Shape(
+        "account_stage", "So many contacts of a stage", "How many contacts one stage needs; the others need one.",
+        (
+            Field("stage", Text("name of a stage"), "an ordered stage", "stage: decision", needed=True),
+            Field("contacts", Whole(1, 256), "how many in it or beyond", "contacts: 2", needed=True),
+        ),
+        "stage: decision\ncontacts: 2\n",
+    ),
+    Shape(
+        "roll_up", "A score of an account", "Made of the values that were last said of the contacts' score.",
+        (
+            Field("by", Choice(("max", "sum")), "the largest, or the sum", "by: sum", "max"),
+            Field("cap", Number(0), "never above", "cap: 300"),
+            Field("min_delta", Number(0), "said when it has moved by so much", "min_delta: 10", "at every change"),
+        ),
+        "by: sum\ncap: 300\n",
+    ),
+    Shape(
         "outputs", "Outputs", "Names of the topics that are written, and of the two that Rumbo reads itself.",
         tuple(
             Field(name, _TOPIC, meaning, f"{name}: my.{name}.v1", f"rumbo.{name}.v1")
             for name, meaning in (
                 ("transitions", "stages and segments entered and left"), ("scores", "scores on a change of band"), ("actions", "actions asked for"),
                 ("suppressed", "actions held back, with the gate"), ("corrections", "retractions"), ("progress", "one record a transaction"),
-                ("control", "clock records, authority, consent, frozen figures"), ("events", "re-keyed interactions"),
+                ("control", "clock records, authority, consent, frozen figures"), ("events", "re-keyed interactions"), ("accounts", "stages and scores of accounts"),
             )
         ),
         "actions: shop.actions.v1\n",
@@ -322,7 +360,7 @@ OUTER: Final = (
         "name: tried on day 13, no nudge\ngiven: [{event: Account Created}, {after: 13d, event: Report Exported}]\nuntil: 30d\nthen: []\n",
     ),
     Shape(
-        "given", "Something that happens", "One interaction of the customer.",
+        "given", "Something that happens", "One interaction.",
         (
             Field("after", Length(), "offset from the world's start", "after: 13d", "0s"),
             Field("late", Length(), "how long after it happened it arrives", "late: 2d", "0s"),
@@ -332,6 +370,7 @@ OUTER: Final = (
             Field("traits", Named(Anything(), "trait"), "what it says of the customer", "traits: {plan: pro}"),
             Field("id", Text("id"), "its id; the same twice is a repeat", "id: e1", "one of its own"),
             Field("account", Text("id"), "the account", "account: acme"),
+            Field("customer", Text("id"), "who it happens to", "customer: ana", "the customer of the world"),
         ),
         "after: 1d\nevent: Order Completed\nproperties: {total: 12.5}\n",
     ),
@@ -348,14 +387,18 @@ OUTER: Final = (
                     ("suggested", "the stage that the rules suggest", "onboarding"), ("segment", "a segment entered or left", "active"),
                     ("flow", "a flow that began or ended", "cart"), ("retracted", "a decision withdrawn by a late event: what it was called here", "win_back"),
                     ("quarantined", "a scanner's click that is not counted, by its event", "Email Link Clicked"),
+                    ("account_stage", "a stage that an account comes to; `none`: none of its contacts counts any more", "decision"),
+                    ("account_score", "a score of an account that is another one", "engagement"),
                 )
             ),
             Field("gate", Text("gate"), "with `suppressed`: the gate that said no", "gate: cooldown", "any"),
             Field("band", Text("band"), "with `score`: the band it is in now", "band: mql", "any"),
             Field("change", Choice(("entered", "left", "completed")), "with `segment` or `flow`: which of them", "change: left", "any"),
+            Field("customer", Text("id"), "whose it is", "customer: ana", "any"),
+            Field("account", Text("id"), "with `account_stage` and `account_score`: of which account", "account: acme", "any"),
         ),
         "after: 14d\nsuppressed: feature_not_used\ngate: cooldown\n",
-        one_of=("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow", "retracted", "quarantined"),
+        one_of=("stage", "action", "suppressed", "score", "stuck", "unstable", "suggested", "segment", "flow", "retracted", "quarantined", "account_stage", "account_score"),
     ),
     Shape(
         "plan", "A declared tracking plan", "What producers have promised to send (`plan:` of a topology; `rumbo plan TOPOLOGY --yaml` writes one).",
