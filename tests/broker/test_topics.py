@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -11,7 +12,9 @@ from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
 from kafka.errors import KafkaError
 
 from benchmarks.generate import generate
+from rumbo.engine import transaction
 from rumbo.engine.broker import changelog_of
+from rumbo.engine.failpoint import Failpoints
 from tests.broker.bench import PARTITIONS
 
 pytestmark = pytest.mark.broker
@@ -53,6 +56,25 @@ def refused(bench, code, says):
     assert worker.wait() == code, worker.log.read_text()[-2000:]
     assert says in worker.log.read_text()
     assert "Traceback" not in worker.log.read_text()
+
+
+def test_a_clock_far_ahead_of_the_brokers_is_told_with_its_cure(world, monkeypatch):
+    """The broker takes no record from a day ahead; its own word for that would send an operator the wrong way."""
+    bench = world("benchmark")
+    monkeypatch.setattr(transaction, "time", lambda: time.time() + 86_400)
+
+    async def commit():
+        producer = transaction.PartitionProducer(
+            bench.settings.connection(), bench.mark, compression=None, failpoints=Failpoints()
+        )
+        await producer.start()
+        try:
+            await producer.commit([(bench.topology.outputs.actions, 0, [(b"k", b"v", [])])])
+        finally:
+            await producer.stop()
+
+    with pytest.raises(transaction.RefusedError, match="set the clock"):
+        asyncio.run(commit())
 
 
 def test_a_topic_created_again_is_refused_even_when_it_has_grown_past_the_position(world):

@@ -218,6 +218,7 @@ def out_of_order(run: Round) -> Verdict:
 
 def clocks_jump(run: Round) -> Verdict:
     """F9: the machine's clock is an hour off either way, or jumps while the worker runs: decisions follow the events' time alone."""
+    run.expected = "set the clock"
     run.traffic.start()
     for before, after in ((3600, -3600), (-3600, 0), (0, -90_000), (0, 86_400 * 366)):
         run.start(

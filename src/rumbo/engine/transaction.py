@@ -225,6 +225,11 @@ class PartitionProducer:
             return IndefiniteError(f"{self.id}: {error!r}")
         if len(seen) > 1 or isinstance(error, kafka.IllegalOperation | kafka.OutOfOrderSequenceNumber | AssertionError):
             return IndefiniteError(f"{self.id}: {seen[-1]!r}")
+        if isinstance(error, kafka.InvalidTimestampError):
+            return RefusedError(
+                f"{self.id}: the broker refused a record for its time: this machine's clock is ahead of the broker's by more than "
+                "message.timestamp.after.max.ms (an hour, where nobody changed it): set the clock (NTP) and start again"
+            )
         return RefusedError(f"{self.id}: the broker refused a record: {error!r}; see its size limits and rights")
 
     async def _end(self) -> None:
