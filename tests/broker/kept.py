@@ -66,13 +66,15 @@ def dump(bench: Bench, state: Path) -> bytes:
 
 
 def forget(bootstrap: str, names: list[str]) -> None:
-    """Delete topics that an earlier run has left on a broker of many runs."""
+    """Delete topics that an earlier run has left on a broker of many runs, and see them gone: they are made anew in a moment."""
     client = KafkaAdminClient(bootstrap_servers=bootstrap)
     for name in names:
         try:
             client.delete_topics([name])
         except UnknownTopicOrPartitionError:
             continue
+    while set(names) & set(client.list_topics()):
+        continue
     client.close()
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from rumbo.core import definition as d
 from rumbo.core.decay import CELLS, cell_width, fading, keep
 from rumbo.core.instant import DAY, HOUR, MINUTE
-from rumbo.core.profile import ScoreState
 from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine
+from rumbo.core.state import ScoreState
 from tests.core.test_step import START, A, B, event, run
 
 LINEAR = d.Steps(0.25, 30 * DAY)

@@ -57,7 +57,7 @@ class World:
 
     @property
     def live(self) -> list:
-        return self.profile.journeys["j"].flows if self.profile.journeys else []
+        return list(self.profile.journeys["j"].flows) if self.profile.journeys else []
 
 
 def said(data) -> str:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from rumbo.core.expression import compile_expression, parse, verdict
 from rumbo.core.interaction import Interaction
-from rumbo.core.profile import JourneyState, Profile
+from rumbo.core.profile import Profile
 from rumbo.core.scope import Scope
+from rumbo.core.state import JourneyState
 from rumbo.core.vocabulary import Words
 from rumbo.intake import Record, SourceFormat, reader
 

@@ -10,9 +10,9 @@ from rumbo.core import definition as d
 from rumbo.core.decay import add, decayed
 from rumbo.core.definition import Band, EventTest, Group, Points, Score
 from rumbo.core.instant import DAY, MINUTE
-from rumbo.core.profile import SEEN_CAP, ScoreState
 from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine, crossing
+from rumbo.core.state import SEEN_CAP, ScoreState
 from tests.core.test_step import event, named
 
 H = 14 * DAY

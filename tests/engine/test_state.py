@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rumbo.core import profile, tally
+from rumbo.core import earlier, profile, state, tally
 from rumbo.core.profile import FORMAT
 from rumbo.engine import position as record
 from rumbo.engine.position import Position, PositionError, SourcePosition
@@ -402,17 +402,36 @@ FIELDS = {
         "Tally": "customers journeys",
         "JourneyTally": "here high moves dwell",
         "Entry": "order at name id topic partition offset decisions more",
-    }
+    },
+    2: {
+        "Profile": (
+            "customer clock first_seen events ring counters last windows traits journeys timers ledger visits clicks "
+            "answers trouble member"
+        ),
+        "JourneyState": (
+            "stage high_water entered_at entry history scores fired held since moved base segments lock flips unstable "
+            "matches followed holds flows flown"
+        ),
+        "ScoreState": "lanes rules band emitted seen out",
+        "Position": "format sources clock definition versions figures",
+        "SourcePosition": "next partitions last_timestamp last_crc clock last_offset",
+        "Tally": "customers journeys",
+        "JourneyTally": "here high moves dwell",
+        "Entry": "order at name id topic partition offset decisions more",
+    },
 }
 """What each format that was in use is made of, in order."""
+REARRANGED = {"Profile": earlier.PROFILE, "JourneyState": earlier.JOURNEY, "ScoreState": earlier.SCORE}
+REARRANGED_IN = 3
+"""The format that has these in another order than those before it."""
 
 
 def test_a_field_more_is_a_new_format_at_the_end():
     """Fields are read by their place: none may move or go. And an older worker would drop one that it does not know."""
     kinds = (
         profile.Profile,
-        profile.JourneyState,
-        profile.ScoreState,
+        state.JourneyState,
+        state.ScoreState,
         Position,
         SourcePosition,
         tally.Tally,
@@ -423,7 +442,8 @@ def test_a_field_more_is_a_new_format_at_the_end():
     assert set(FIELDS) == set(range(1, FORMAT))
     for number, kept in FIELDS.items():
         before = {name: fields.split() for name, fields in kept.items()}
-        assert {name: now[name][: len(fields)] for name, fields in before.items()} == before, f"format {number}"
+        read = now if number >= REARRANGED_IN else now | {name: list(each) for name, each in REARRANGED.items()}
+        assert {name: read[name][: len(fields)] for name, fields in before.items()} == before, f"format {number}"
     assert now != {name: fields.split() for name, fields in FIELDS[FORMAT - 1].items()}
 
 

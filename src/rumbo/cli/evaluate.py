@@ -8,8 +8,9 @@ import click
 import msgspec
 
 from rumbo.core.expression import ExpressionError, explain, is_unknown, parse, plain, problems
-from rumbo.core.profile import JourneyState, Profile
+from rumbo.core.profile import Profile
 from rumbo.core.scope import Scope
+from rumbo.core.state import JourneyState
 from rumbo.core.vocabulary import Words
 from rumbo.intake import Record, Reject, Skip, SourceFormat, reader
 from rumbo.topology.words import EVENT_ENVIRONMENT

@@ -73,7 +73,7 @@ class AnomalyMachine(TriggerMachine):
         event = turn.event
         if event is None or not passes(self._on.of, self._where, event.key, turn):
             return
-        period, followed = self._period(event.at), turn.state.followed
+        period, followed = self._period(event.at), turn.state.remember().followed
         state = followed.get(self._kept)
         if state is None:
             state = followed[self._kept] = [period, 0, 0.0, 0.0, -1, False]

@@ -81,7 +81,7 @@ class Holds:
 
     def lock(self, turn: Turn, order: Order) -> None:
         """The stage is set by somebody until it is released or expires."""
-        turn.state.lock = [turn.now, order.expires_at, ""]
+        turn.state.steer().lock = [turn.now, order.expires_at, ""]
         if order.expires_at:
             turn.profile.timers[self._expiry] = order.expires_at
         else:
@@ -89,7 +89,8 @@ class Holds:
 
     def free(self, turn: Turn) -> None:
         """The conditions say again where the customer is."""
-        turn.state.lock = []
+        if turn.state.lock:
+            turn.state.steer().lock = []
         turn.profile.timers.pop(self._expiry, None)
 
     def holds(self, turn: Turn, want: Want) -> bool:
@@ -100,10 +101,10 @@ class Holds:
         return self._flaps_too_much(turn, want)
 
     def _suggest(self, turn: Turn, want: Want) -> None:
-        state = turn.state
-        if state.lock[2] == want.target:
+        state, lock = turn.state, turn.state.steer().lock
+        if lock[2] == want.target:
             return
-        state.lock[2] = want.target
+        lock[2] = want.target
         data = StageSuggested(
             **self._who.words(turn),
             because=self._who.because(
@@ -111,25 +112,26 @@ class Holds:
             ),
             stage=state.stage,
             suggested=want.target,
-            since=isoformat(state.lock[0]),
-            expires_at=isoformat(state.lock[1]) if state.lock[1] else None,
+            since=isoformat(lock[0]),
+            expires_at=isoformat(lock[1]) if lock[1] else None,
         )
         turn.out.append(self._who.decide(turn, "stage.suggested", f"suggested:{state.stage}>{want.target}", data))
 
     def _flaps_too_much(self, turn: Turn, want: Want) -> bool:
         """A flip is counted as it is made; the one too many waits until the oldest has left the window."""
-        state, flaps, now = turn.state, self._flaps, turn.now
-        last = self._machine.flips(state, want)
+        flaps, now = self._flaps, turn.now
+        last = self._machine.flips(turn.state, want)
         if last is None or last <= now - flaps.within:
             return False
-        state.flips = [at for at in state.flips if at > now - flaps.within]
-        if len(state.flips) < flaps.flips:
-            state.flips.append(now)
-            state.unstable = 0
+        course = turn.state.steer()
+        course.flips = [at for at in course.flips if at > now - flaps.within]
+        if len(course.flips) < flaps.flips:
+            course.flips.append(now)
+            course.unstable = 0
             return False
-        if not state.unstable:
-            state.unstable = state.flips[0] + flaps.within
-            turn.profile.timers[self._calm] = state.unstable
+        if not course.unstable:
+            course.unstable = course.flips[0] + flaps.within
+            turn.profile.timers[self._calm] = course.unstable
             self._say_unstable(turn, want)
         return True
 
@@ -155,7 +157,7 @@ class Holds:
             return look(turn)
 
         def calm(turn: Turn) -> bool:
-            turn.state.unstable = 0
+            turn.state.steer().unstable = 0
             return look(turn)
 
         return {self._expiry: expired, self._calm: calm}

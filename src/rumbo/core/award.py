@@ -9,8 +9,8 @@ from rumbo.core.condition import Compiled
 from rumbo.core.decay import Fading, add
 from rumbo.core.definition import Idling, Points
 from rumbo.core.instant import Duration, Instant
-from rumbo.core.profile import SEEN_CAP, ScoreState
 from rumbo.core.scope import Read, Scope, Turn
+from rumbo.core.state import SEEN_CAP, ScoreState
 
 
 class Award(NamedTuple):
@@ -136,20 +136,20 @@ def _allowed(state: ScoreState, award: Award, scope: Scope) -> bool:
     recent, kept = list[Instant](), rule.key if award.key is None else f"{rule.key}|at_most"  # beside the values
     if rule.at_most is not None:
         after = event.at - rule.at_most.within
-        recent = [at for at in state.seen.get(kept, ()) if at > after]
+        recent = [at for at in (state.seen or {}).get(kept, ()) if at > after]
         if sum(1 for at in recent if at <= event.at) >= rule.at_most.count:
             return False
     if award.key is not None and not _first_for(state, rule.key, award.key(scope), scope):
         return False
     if rule.at_most is not None:
-        state.seen[kept] = sorted([*recent, event.at])[-SEEN_CAP:]
+        state.remember()[kept] = sorted([*recent, event.at])[-SEEN_CAP:]
     return True
 
 
 def _first_for(state: ScoreState, key: str, value: object, scope: Scope) -> bool:
     """Whether this value is new to the rule. An unknown value is a value of its own: it counts once."""
     text = str(value)[:128]
-    seen = state.seen.setdefault(key, [])
+    seen = state.remember().setdefault(key, [])
     if text in seen:
         return False
     seen.append(text)

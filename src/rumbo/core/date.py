@@ -61,7 +61,7 @@ class DateMachine(TriggerMachine):
 
     def due(self, turn: Turn) -> bool:
         """The day has come."""
-        turn.state.followed[self._kept] = [turn.at]
+        turn.state.remember().followed[self._kept] = [turn.at]
         turn.called.append(self)
         if self._on.yearly:
             self._arm(turn, turn.at + 1)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from rumbo.core.condition import Compiled, Vocabulary, compile_condition
 from rumbo.core.definition import EventTest, Reset, Score
 from rumbo.core.instant import Instant
-from rumbo.core.profile import ScoreState
 from rumbo.core.scope import Read, Turn
 from rumbo.core.score import FIT, ScoreMachine
+from rumbo.core.state import ScoreState
 from rumbo.core.trigger import where_of
 
 _NO_TRAITS = len(b"{}")
@@ -91,7 +91,7 @@ class Resetting(NamedTuple):
         holds = self.when is None or self.when.holds(turn) is True
         if self.events is not None:
             return holds and turn.event is not None and (self.where is None or self.where(turn) is True)
-        held = turn.state.held
+        held = turn.state.remember().held
         if not holds:
             held.pop(self.name, None)
             return False

@@ -10,9 +10,9 @@ from typing import Any, Final, Literal, NamedTuple
 from rumbo.core.condition import Compiled, Vocabulary, compile_condition, never
 from rumbo.core.definition import Act, Action, BranchTo, Enter, Flow, Go, Goal, Leave, SetTrait, Split, Trigger, Wait
 from rumbo.core.instant import Instant
-from rumbo.core.profile import FlowState
 from rumbo.core.request import Request, Terms
 from rumbo.core.scope import Read, Scope
+from rumbo.core.state import FlowState
 
 Reason = Literal["entered", "exit", "goal", "end", "timeout", "visits", "version"]
 _NOTHING: Final = Action("none")

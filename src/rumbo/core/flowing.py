@@ -19,9 +19,9 @@ from rumbo.core.gate import share
 from rumbo.core.holding import Holding
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.outputs import FlowChanged
-from rumbo.core.profile import FlowState
 from rumbo.core.request import Request, Signer, expose
 from rumbo.core.scope import Scope, Turn
+from rumbo.core.state import FlowState
 from rumbo.core.trait import keepable
 from rumbo.core.zone import next_time
 
@@ -98,7 +98,7 @@ class Flows:
         """An instance of another version: end it, or take it over by the names of its steps."""
         machine = self._by_id.get(state.flow)
         if machine is None:
-            turn.state.flows.remove(state)  # its flow went with an older version
+            turn.state.undertake().flows.remove(state)  # its flow went with an older version
             turn.counts["flow_unknown"] += 1
             return
         step = machine.at(state)
@@ -125,7 +125,7 @@ class Flows:
             turn.counts["flows_full"] += 1
             return
         state = FlowState(machine.id, self._major, key, turn.occurrence + turn.mark, turn.now)
-        turn.state.flows.append(state)
+        turn.state.undertake().flows.append(state)
         self._say(turn, state, "entered", "entered", leaves)
         self._run(turn, machine, state, machine.first)
         self._arm(turn)
@@ -172,7 +172,8 @@ class Flows:
 
     def _leave(self, turn: Turn, state: FlowState, reason: Reason) -> None:
         """The instance is over; what is held for it is not asked for any more, where it was left or its goal is reached."""
-        live, flown = turn.state.flows, turn.state.flown
+        tasks = turn.state.undertake()
+        live, flown = tasks.flows, tasks.flown
         live[:] = [each for each in live if each is not state]
         enter = self._by_id[state.flow].flow.enter
         name = _name(enter, state.flow, state.key)

@@ -12,9 +12,9 @@ from typing import Final
 from rumbo.core.decision import Gate, Leaf
 from rumbo.core.gate import Attempt, No
 from rumbo.core.instant import Instant, isoformat
-from rumbo.core.profile import Held
 from rumbo.core.request import Request, Signer
 from rumbo.core.scope import Turn
+from rumbo.core.state import Held
 
 CAP: Final = 16
 """Actions of one customer and journey that are held at once; one more is suppressed for good, and counted."""
@@ -28,7 +28,7 @@ class Holding:
 
     def keep(self, turn: Turn, attempt: Attempt, gate: Gate, release_at: Instant) -> bool:
         """Keep it until then; False where there is no room."""
-        holds = turn.state.holds
+        holds = turn.state.undertake().holds
         if len(holds) >= CAP:
             turn.counts["held_full"] += 1
             return False
@@ -48,9 +48,9 @@ class Holding:
 
     def due(self, turn: Turn) -> Iterator[tuple[Request, Attempt]]:
         """What has come to its instant, in the order held; it is held no more."""
-        held, turn.state.holds = turn.state.holds, []
-        due = [each for each in held if each.release_at <= turn.now]
-        turn.state.holds = [each for each in held if each.release_at > turn.now]
+        tasks = turn.state.undertake()
+        due = [each for each in tasks.holds if each.release_at <= turn.now]
+        tasks.holds = [each for each in tasks.holds if each.release_at > turn.now]
         self._arm(turn)
         for each in due:
             request = self._requests.get(each.rule)
@@ -70,7 +70,7 @@ class Holding:
             else:
                 request.suppress(attempt, turn, signer, (*forbidden, False))
         if len(kept) < len(turn.state.holds):
-            turn.state.holds = kept
+            turn.state.undertake().holds = kept
             self._arm(turn)
 
     def end(self, turn: Turn, signer: Signer, begun: tuple[str, str], why: str) -> None:
@@ -79,7 +79,7 @@ class Holding:
         gone = [each for each in turn.state.holds if each.rule.startswith(rule) and each.occurrence.startswith(origin)]
         if not gone:
             return
-        turn.state.holds = [each for each in turn.state.holds if each not in gone]
+        turn.state.undertake().holds = [each for each in turn.state.holds if each not in gone]
         for each in gone:
             request = self._requests.get(each.rule)
             if request is not None:

@@ -18,7 +18,6 @@ from rumbo.core.holding import Holding
 from rumbo.core.identity import Identity
 from rumbo.core.instant import Instant
 from rumbo.core.message import message_timer
-from rumbo.core.profile import JourneyState
 from rumbo.core.request import Signer
 from rumbo.core.scope import Scope, Turn
 from rumbo.core.score import ScoreMachine
@@ -27,6 +26,7 @@ from rumbo.core.segment import Segment, Segments
 from rumbo.core.sequence import SequenceMachine
 from rumbo.core.stage import StageMachine
 from rumbo.core.staging import Staging
+from rumbo.core.state import JourneyState
 from rumbo.core.trigger import AbsenceMachine, TriggerMachine, act, calling
 from rumbo.core.vocabulary import Words
 from rumbo.core.waiting import Waiting
@@ -167,7 +167,7 @@ class JourneyMachine:
             moved = move(turn) if stages or (banded and on_bands) else False
             if banded or moved:
                 settle(turn, settled, moved=moved)
-            if turn.state.flows:
+            if turn.state.tasks is not None:
                 flow(turn)
             if turn.called or not plain:
                 act(turn, triggers)

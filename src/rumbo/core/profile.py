@@ -6,36 +6,22 @@ changelog, stand 8 bytes: the due instant of the next timer, so that the timer i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
-from rumbo.core.decision import Cause, Gate
+from rumbo.core.earlier import rearranged
 from rumbo.core.instant import Instant
+from rumbo.core.state import JourneyState
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Of all that is kept in store and changelog: profiles, position, notes. A worker reads every earlier one and refuses a later one.
 
 A field more needs a new number where the last one was in use: an older worker would drop what it does not know. 1: until sequences.
+2: until what most customers have nothing of stood apart.
 """
 DUE_BYTES: Final = 8
-SEEN_CAP: Final = 64
-HISTORY_CAP: Final = 20
-
-
-class ScoreState(msgspec.Struct, array_like=True, gc=False):
-    """One score. `lanes`: accumulator (value, anchor) for each group and half-life; `rules`: the same for each rule, with the ids of its last events."""
-
-    lanes: dict[str, list[Any]] = {}
-    rules: dict[str, list[Any]] = {}
-    band: int = -1
-    """Index of the band entered last and not left; -1 below all."""
-    emitted: float = 0.0
-    """The value in the last `score.changed`."""
-    seen: dict[str, list[Any]] = {}
-    """For rules with `once_per` the values awarded, for rules with `at_most` the times: bounded by `SEEN_CAP`."""
-    out: str = ""
-    """Why the score is not reported; empty: it is."""
 
 
 class Ledger(msgspec.Struct, array_like=True, gc=False):
@@ -104,85 +90,16 @@ class Member(msgspec.Struct, array_like=True, gc=False):
     scores: dict[str, float] = {}
 
 
-class Held(msgspec.Struct, array_like=True, gc=False):
-    """An action that a gate keeps until `release_at`: what was decided then, so that it can be asked for later."""
-
-    rule: str
-    occurrence: str
-    release_at: Instant
-    expires_at: Instant
-    channel: str | None
-    params: dict[str, Any]
-    causes: list[Cause]
-    since: Instant
-    gate: Gate
-
-
-class FlowState(msgspec.Struct, array_like=True, gc=False):
-    """One instance of a flow. `origin` is the occurrence that began it; `due` when its wait is over by time, 0 for never."""
-
-    flow: str
-    major: str
-    key: str
-    origin: str
-    entered_at: Instant
-    step: str = ""
-    since: Instant = 0
-    """When it came to the step."""
-    due: Instant = 0
-    visits: dict[str, int] = {}
-
-
-class JourneyState(msgspec.Struct, array_like=True, gc=False):
-    """Where a customer is in one journey. Empty `stage`: not yet begun."""
-
-    stage: str = ""
-    high_water: str = ""
-    entered_at: Instant = 0
-    entry: str = ""
-    """What the current stage entry came from (an event's id or a due instant): the occurrence of rules that hang on it."""
-    history: list[tuple[str, Instant]] = []
-    scores: dict[str, ScoreState] = {}
-    fired: dict[str, Instant] = {}
-    """Trigger id -> when it was last emitted (cool-down, once)."""
-    held: dict[str, bool] = {}
-    """Triggers on a condition: present while it holds (rising edge)."""
-    since: dict[str, list[Any]] = {}
-    """Absence triggers: [start, occurrence] while they count."""
-    moved: dict[str, Instant] = {}
-    """Backward edges: when each was last taken."""
-    base: dict[str, int] = {}
-    """Latches cleared by a move backwards: counter value below which a stage's criterion does not count."""
-    segments: dict[str, Instant] = {}
-    """Segments that the customer is in, and since when."""
-    lock: list[Any] = []
-    """Where somebody has set the stage: [since, expires (0: never), what was suggested last]; empty: nobody has."""
-    flips: list[Instant] = []
-    """The last moves against the direction of the one before: no more than `unstable.flips`."""
-    unstable: Instant = 0
-    """Until when flips are held; 0: they are not."""
-    matches: dict[str, list[list[Any]]] = {}
-    """Sequence triggers: the partial matches, [key, first, last, event id of each step so far], in order of arrival."""
-    followed: dict[str, list[Any]] = {}
-    """What triggers that follow a figure or a date remember of it, by kind and trigger (`core.threshold`, `core.date`, `core.anomaly`)."""
-    holds: list[Held] = []
-    """Actions that wait for their gate, in the order held."""
-    flows: list[FlowState] = []
-    """Instances of flows, in the order begun."""
-    flown: dict[str, Instant] = {}
-    """Flow and key -> when the last instance ended, where that decides whether there may be another."""
-
-
 class Profile(msgspec.Struct, array_like=True, gc=False):
     """One customer. `timers` maps a timer's name to its due instant; `due` is the smallest (0: none)."""
 
     customer: str
+    ring: bytes = b""
+    """The last event ids (8 bytes of hash and 2 of body each): a producer's repeat changes nothing. Here formats 1 and 2 had a number."""
     clock: Instant = 0
     """The largest of the customer's event times and fired due times."""
     first_seen: Instant = 0
     events: int = 0
-    ring: bytes = b""
-    """The last event ids (8 bytes of hash and 2 of body each): a producer's repeat changes nothing."""
     counters: dict[str, int] = {}
     last: dict[str, Instant] = {}
     windows: dict[str, list[Instant]] = {}
@@ -211,23 +128,57 @@ def opened(profile: Profile) -> Ledger:
     return profile.ledger
 
 
+class Marks(msgspec.Struct, array_like=True):
+    """Of a journey's state only what it begins with."""
+
+    stage: str = ""
+    high_water: str = ""
+
+
+class _Marked(msgspec.Struct, array_like=True):
+    """Of a profile only its journeys: the rest is passed over undecoded."""
+
+    customer: msgspec.Raw
+    ring: bytes
+    clock: msgspec.Raw
+    first_seen: msgspec.Raw
+    events: msgspec.Raw
+    counters: msgspec.Raw
+    last: msgspec.Raw
+    windows: msgspec.Raw
+    traits: msgspec.Raw
+    journeys: dict[str, Marks]
+
+
 _NEVER: Final = bytes(DUE_BYTES)
-_encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Profile)
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Profile).decode
+_marked: Final = msgspec.msgpack.Decoder(_Marked).decode
 
 
 def dump(profile: Profile) -> bytes:
     """The profile as stored, without the due prefix."""
-    return _encoder.encode(profile)
+    return _encode(profile)
 
 
 def load(value: bytes | memoryview) -> Profile:
-    """Read what `dump` wrote. Raises msgspec.ValidationError on anything else."""
-    return _decoder.decode(value)
+    """Read what `dump` wrote, in this format or an earlier one. Raises msgspec.ValidationError on anything else."""
+    try:
+        return _decode(value)
+    except msgspec.ValidationError:
+        return _decode(_encode(rearranged(value)))
+
+
+def marks(value: bytes) -> Mapping[str, Marks | JourneyState]:
+    """The journeys of a profile that `dump` wrote, each with its stage and high water."""
+    try:
+        return _marked(value).journeys
+    except msgspec.ValidationError:
+        return load(value).journeys
 
 
 def stored(profile: Profile) -> bytes:
     """The value of a profile in store and changelog: due instant (8 bytes, big endian), then the record."""
     timers = profile.timers
     due = min(timers.values()).to_bytes(DUE_BYTES, "big") if timers else _NEVER
-    return due + _encoder.encode(profile)
+    return due + _encode(profile)

@@ -26,12 +26,13 @@ from rumbo.core.instant import Duration, Instant
 from rumbo.core.interaction import Interaction
 from rumbo.core.journey import JourneyMachine, Plan, Step
 from rumbo.core.message import Message
-from rumbo.core.profile import JourneyState, Profile
+from rumbo.core.profile import Profile
 from rumbo.core.request import settle
 from rumbo.core.scanner import Guard
 from rumbo.core.scope import Read, Turn
 from rumbo.core.score import ScoreMachine
 from rumbo.core.signal import KEYS
+from rumbo.core.state import JourneyState
 from rumbo.core.trait import keepable
 from rumbo.core.vocabulary import Words
 from rumbo.core.zone import ACCOUNT_TRAITS

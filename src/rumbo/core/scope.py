@@ -12,7 +12,8 @@ from typing import Any
 from rumbo.core.decision import Cause
 from rumbo.core.instant import Duration, Instant, isoformat
 from rumbo.core.interaction import Interaction
-from rumbo.core.profile import JourneyState, Profile
+from rumbo.core.profile import Profile
+from rumbo.core.state import JourneyState
 
 Read = Callable[["Scope"], Any]
 """A compiled expression or condition: its value here, or unknown."""

@@ -15,7 +15,7 @@ from rumbo.core.decay import Fading, decayed, fading
 from rumbo.core.definition import EventTest, Idling, Points, Score, Steps
 from rumbo.core.instant import DAY, MINUTE, Duration, Instant, format_duration
 from rumbo.core.outputs import Contributor
-from rumbo.core.profile import ScoreState
+from rumbo.core.state import ScoreState
 
 HORIZON: Final = 3650 * DAY
 """A crossing later than this is not looked for."""

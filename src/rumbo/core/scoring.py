@@ -24,9 +24,9 @@ from rumbo.core.fit import (
 from rumbo.core.identity import Identity
 from rumbo.core.instant import isoformat
 from rumbo.core.outputs import ScoreChanged
-from rumbo.core.profile import ScoreState
 from rumbo.core.scope import Scope, Turn
 from rumbo.core.score import ScoreMachine, lane_name
+from rumbo.core.state import ScoreState
 from rumbo.core.trigger import TriggerMachine
 
 Awarding = Callable[[Turn], bool]

@@ -91,7 +91,7 @@ class Segments:
         return changed
 
     def _change(self, turn: Turn, segment: Segment, *, entered: bool) -> None:
-        here, name = turn.state.segments, segment.name
+        here, name = turn.state.remember().segments, segment.name
         since = here.pop(name, None)
         if entered:
             here[name] = turn.now

@@ -117,7 +117,7 @@ class SequenceMachine(TriggerMachine):
         """Store what goes on, the latest where there are too many; the timer is the end of the first to end, or earlier."""
         if len(kept) > PER_KEY:
             self._drop(turn, kept, key)
-        matches, timers = turn.state.matches, turn.profile.timers
+        matches, timers = turn.state.remember().matches, turn.profile.timers
         if not kept:
             matches.pop(self.id, None)
             timers.pop(self.timer, None)

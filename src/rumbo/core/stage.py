@@ -16,8 +16,8 @@ from rumbo.core.condition import Compiled, Vocabulary, compile_condition, never
 from rumbo.core.definition import All, AnyOf, Back, Condition, Happened, Journey, Not, Stage
 from rumbo.core.instant import Instant
 from rumbo.core.outputs import Direction
-from rumbo.core.profile import HISTORY_CAP, JourneyState
 from rumbo.core.scope import Read, Scope
+from rumbo.core.state import HISTORY_CAP, JourneyState
 from rumbo.core.tracker import tracker_name
 
 
@@ -142,7 +142,7 @@ class StageMachine:
             return [self._go(scope, step, "forward", want.why, implied=step != target) for step in steps]
         elif want.direction == "backward":
             if want.edge is not None:
-                state.moved[want.edge.name] = scope.now
+                state.steer().moved[want.edge.name] = scope.now
             for name in self.names[self.rank[target] + 1 :]:
                 self._clear(name, scope)
         return [self._go(scope, target, want.direction, want.why)]
@@ -205,7 +205,7 @@ class StageMachine:
         """The entry that a stage's criterion belonged to has ended: what was latched counts no more."""
         if stage not in self._latched:
             return
-        base = scope.state.base
+        base = scope.state.steer().base
         base[f"{stage}|"] = scope.now
         for counter in self._latched[stage]:
             base[f"{stage}|{counter}"] = scope.profile.counters.get(counter, 0)

@@ -11,8 +11,8 @@ from math import isnan
 from rumbo.core.condition import NextChange, Vocabulary, never
 from rumbo.core.decision import Leaf
 from rumbo.core.definition import Journey, Threshold, Trigger
-from rumbo.core.profile import JourneyState
 from rumbo.core.scope import Scope, Turn
+from rumbo.core.state import JourneyState
 from rumbo.core.trigger import TriggerMachine
 
 _NO_TRAITS = len(b"{}")
@@ -64,7 +64,7 @@ class ThresholdMachine(TriggerMachine):
             return
         side, before = value >= self._on.limit, self.side_before(turn.state)
         if side is not before:
-            turn.state.followed[self._kept] = [side]
+            turn.state.remember().followed[self._kept] = [side]
             if before is not None and side is (self._on.direction == "up"):
                 turn.called.append(self)
         if self._of_score:

@@ -81,7 +81,7 @@ class AbsenceMachine(TriggerMachine):
 
     def acted(self, turn: Turn) -> None:
         """One silence calls it once."""
-        turn.state.since.pop(self.id, None)
+        turn.state.remember().since.pop(self.id, None)
 
 
 def act(machine: TriggerMachine, turn: Turn, signer: Signer) -> None:

@@ -54,14 +54,14 @@ class Waiting:
 
         What ends at this very instant ends after its interactions, when its timer fires.
         """
-        held = turn.state.held
+        held = turn.state.remember().held
         for each in watches:
             if each.id in held and each.condition is not None and not _still(each.condition, turn):
                 del held[each.id]
 
     def watch(self, turn: Turn, watches: tuple[TriggerMachine, ...]) -> None:
         """Call the triggers whose condition has become true, and look again when time alone may change it."""
-        held, timers = turn.state.held, turn.profile.timers
+        held, timers = turn.state.remember().held, turn.profile.timers
         for each in watches:
             if each.condition is None:
                 continue
@@ -89,27 +89,27 @@ class Waiting:
 
     def _came(self, turn: Turn, each: AbsenceMachine) -> None:
         """What an absence waits for has come."""
-        state, timers, name = turn.state, turn.profile.timers, self._absence_timer(each)
+        since, timers, name = turn.state.remember().since, turn.profile.timers, self._absence_timer(each)
         event = turn.event
         if event is None:
             return
         if each.counts_from_itself:  # it counts from its own last one; a later due is found when the timer fires
-            if event.at >= state.since.get(each.id, (0,))[0]:
-                state.since[each.id] = [event.at, event.id]
+            if event.at >= since.get(each.id, (0,))[0]:
+                since[each.id] = [event.at, event.id]
             timers.setdefault(name, event.at + each.length)
-        elif each.id in state.since and event.at > state.since[each.id][0]:
-            del state.since[each.id]
+        elif each.id in since and event.at > since[each.id][0]:
+            del since[each.id]
             timers.pop(name, None)
 
     def _start(self, turn: Turn, each: AbsenceMachine) -> None:
         if each.id not in turn.state.since:
-            turn.state.since[each.id] = [turn.at, turn.occurrence]
+            turn.state.remember().since[each.id] = [turn.at, turn.occurrence]
             turn.profile.timers[self._absence_timer(each)] = turn.at + each.length
 
     def stage_changed(self, turn: Turn, stage: str, change: str) -> None:
         """Absences that count from a stage begin anew with each entry."""
         for each in self._since_stage.get((stage, change), ()):
-            turn.state.since.pop(each.id, None)
+            turn.state.remember().since.pop(each.id, None)
             self._start(turn, each)
 
     def timers(self) -> dict[str, Callable[[Turn], bool]]:

@@ -29,8 +29,9 @@ from rumbo.core.definition import (
 )
 from rumbo.core.explain import Branch, Sight, branch, came, joined
 from rumbo.core.instant import format_duration, isoformat
-from rumbo.core.profile import JourneyState, Profile
+from rumbo.core.profile import Profile
 from rumbo.core.scope import Scope
+from rumbo.core.state import JourneyState
 from rumbo.core.trigger import TriggerMachine
 from rumbo.core.whynot_patterns import anomaly, date, segment, sequence, threshold
 

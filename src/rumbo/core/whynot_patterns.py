@@ -14,9 +14,10 @@ from rumbo.core.date import DateMachine, date_text
 from rumbo.core.definition import Anomaly, OnDate, OnSegment, Sequence, Threshold, Trigger
 from rumbo.core.explain import Branch, Sight, branch
 from rumbo.core.instant import format_duration, isoformat
-from rumbo.core.profile import JourneyState, Profile
+from rumbo.core.profile import Profile
 from rumbo.core.scope import Turn
 from rumbo.core.sequence import SequenceMachine, ends_at, furthest, sequence_text, step_text
+from rumbo.core.state import JourneyState
 from rumbo.core.threshold import ThresholdMachine, threshold_text
 
 

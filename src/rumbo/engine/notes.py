@@ -6,16 +6,14 @@ decided by them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
-
-import msgspec
 
 from rumbo.core import tally as counts
 from rumbo.core.decision import Decision
 from rumbo.core.interaction import Interaction
 from rumbo.core.outputs import StageChanged
-from rumbo.core.profile import DUE_BYTES
+from rumbo.core.profile import DUE_BYTES, Marks, marks
 from rumbo.core.refold import Changed
 from rumbo.core.tally import Tally
 from rumbo.engine.journal import Journal
@@ -26,31 +24,6 @@ from rumbo.serve.live import Live
 
 TALLY_KEY: Final = b"mtally"
 Row = tuple[bytes, bytes | None]
-
-
-class _Marks(msgspec.Struct, array_like=True):
-    """Of a journey's state only what it begins with."""
-
-    stage: str = ""
-    high_water: str = ""
-
-
-class _Marked(msgspec.Struct, array_like=True):
-    """Of a profile only its journeys: the rest is passed over undecoded."""
-
-    customer: msgspec.Raw
-    clock: msgspec.Raw
-    first_seen: msgspec.Raw
-    events: msgspec.Raw
-    ring: msgspec.Raw
-    counters: msgspec.Raw
-    last: msgspec.Raw
-    windows: msgspec.Raw
-    traits: msgspec.Raw
-    journeys: dict[str, _Marks]
-
-
-_marked: Final = msgspec.msgpack.Decoder(_Marked).decode
 
 
 class Notes:
@@ -119,8 +92,8 @@ class Notes:
         risen = dict.fromkeys(each.customer for each in moves if tally.moved(each))
         for customer in risen:
             value = touched.before(customer)
-            before: dict[str, Any] = _marked(value[DUE_BYTES:]).journeys if value is not None else {}
-            for journey, state in _marked(touched.value(customer)[DUE_BYTES:]).journeys.items():
+            before: Mapping[str, Any] = marks(value[DUE_BYTES:]) if value is not None else {}
+            for journey, state in marks(touched.value(customer)[DUE_BYTES:]).items():
                 was = before.get(journey)
                 tally.raised(journey, (was and was.high_water) or self._firsts.get(journey, ""), state.high_water)
 
@@ -133,10 +106,10 @@ class Notes:
                     tally.went(each, times)
         for customer in sorted(changed.customers):
             value = touched.before(customer)
-            before: dict[str, Any] = _marked(value[DUE_BYTES:]).journeys if value is not None else {}
-            after = _marked(touched.value(customer)[DUE_BYTES:]).journeys
+            before: Mapping[str, Any] = marks(value[DUE_BYTES:]) if value is not None else {}
+            after = marks(touched.value(customer)[DUE_BYTES:])
             for journey, first in firsts.items():
-                was, is_ = before.get(journey, _Marks()), after.get(journey, _Marks())
+                was, is_ = before.get(journey, Marks()), after.get(journey, Marks())
                 tally.stood(journey, was.stage or first, is_.stage or first)
                 tally.raised(journey, was.high_water or first, is_.high_water or first)
         self._changed = Changed()
@@ -150,7 +123,7 @@ def load_tally(store: Store, firsts: dict[str, str]) -> Tally:
     tally = Tally()
     for _, profile in store.profiles():
         tally.customers += 1
-        for journey, state in _marked(profile[DUE_BYTES:]).journeys.items():
+        for journey, state in marks(profile[DUE_BYTES:]).items():
             if state.stage and journey in firsts:
                 tally.stands(journey, firsts[journey], state.stage, state.high_water)
     return tally

@@ -23,8 +23,8 @@ from rumbo.core.outputs import (
     ScoreChanged,
     StageChanged,
 )
-from rumbo.core.profile import JourneyState
 from rumbo.core.scope import Scope
+from rumbo.core.state import JourneyState
 from rumbo.core.whynot import WhyNot, calls, why_not
 from rumbo.intake import RawRecord
 from rumbo.local.run import Local, simulate

@@ -16,13 +16,14 @@ from rumbo.core.definition import SurveyKind
 from rumbo.core.instant import SECOND, Instant, isoformat
 from rumbo.core.message import Message
 from rumbo.core.outputs import Contributor
-from rumbo.core.profile import JourneyState, Ledger, Profile, Visits
+from rumbo.core.profile import Ledger, Profile, Visits
 from rumbo.core.program import Program
 from rumbo.core.score import ScoreMachine
+from rumbo.core.state import JourneyState
 from rumbo.core.visit import by_page
 
 _SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger", "visits", "answers", "trouble", "member"})  # fmt: skip
-_JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments", "lock", "flips", "unstable", "holds", "flows", "flown"})  # fmt: skip
+_JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "memory", "held", "since", "segments", "course", "moved", "base", "lock", "flips", "unstable", "tasks", "holds", "flows", "flown"})  # fmt: skip
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -328,7 +329,12 @@ def _journey(state: JourneyState, machines: Mapping[str, ScoreMachine], at: Inst
             for each in state.flows
         ),
         waiting={name: isoformat(since[0]) for name, since in state.since.items()},
-        more=_more(state, _JOURNEY_SHOWN),
+        more={
+            name: value
+            for record in (state, state.memory, state.course, state.tasks)
+            if record is not None
+            for name, value in _more(record, _JOURNEY_SHOWN).items()
+        },
     )
 
 

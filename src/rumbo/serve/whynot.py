@@ -16,9 +16,10 @@ from rumbo.core.explain import Sight
 from rumbo.core.flow import entry
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.interaction import folded
-from rumbo.core.profile import JourneyState, Profile
+from rumbo.core.profile import Profile
 from rumbo.core.program import Program
 from rumbo.core.scope import Scope
+from rumbo.core.state import JourneyState
 from rumbo.core.tracker import tracker_name
 from rumbo.core.whynot import WhyNot, why_not
 from rumbo.serve.state import Entry, Found

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from rumbo.core.definition import AtMost, Band, EventTest, Group, Points, Score
 from rumbo.core.instant import DAY
-from rumbo.core.profile import SEEN_CAP
+from rumbo.core.state import SEEN_CAP
 from rumbo.topology.conditions import condition
 from rumbo.topology.decay import Fading, fading
 from rumbo.topology.fields import Fields
