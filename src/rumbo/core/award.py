@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from rumbo.core.condition import Compiled
 from rumbo.core.decay import Fading, add
 from rumbo.core.definition import Idling, Points
-from rumbo.core.instant import Duration, Instant
+from rumbo.core.instant import Instant
 from rumbo.core.scope import Read, Scope, Turn
 from rumbo.core.state import SEEN_CAP, ScoreState
 
@@ -34,20 +34,12 @@ Give = Callable[[ScoreState, Scope], float]
 """Gives one rule's points if they are due; the points given (0 for none)."""
 
 
-def giver(award: Award) -> Give:
-    """One rule as a function; a rule of fixed points without conditions is the quick one."""
+def plain(award: Award) -> bool:
+    """Whether its points are fixed, always due and only fade, and no more than the last event's id is kept."""
     rule = award.rule
-    plain = award.where is None and award.when is None and not rule.once and award.key is None and rule.at_most is None
-    plain = plain and award.ids == 1
-    if (
-        plain
-        and isinstance(rule.points, int | float)
-        and rule.points
-        and rule.half_life is not None
-        and rule.decay is None
-    ):
-        return _decaying(award.lane, rule.key, float(rule.points), rule.half_life)
-    return _asking(award)
+    free = award.where is None and award.when is None and not rule.once and award.key is None and rule.at_most is None
+    fades = rule.half_life is not None and rule.decay is None
+    return free and fades and award.ids == 1 and isinstance(rule.points, int | float) and rule.points != 0
 
 
 def orderless(award: Award) -> bool:
@@ -71,34 +63,8 @@ def least_of(gives: tuple[Give, ...]) -> Give:
     return give
 
 
-def _decaying(lane_name: str, key: str, points: float, half_life: Duration) -> Give:
-    """Points that are always due: `add`, twice, written out."""
-
-    def give(state: ScoreState, scope: Scope) -> float:
-        event: Any = scope.event
-        at, lane, own = event.at, state.lanes.get(lane_name), state.rules.get(key)
-        if lane is None:
-            state.lanes[lane_name] = [points, at]
-        elif at >= (anchor := lane[1]):
-            lane[0] = lane[0] * 2.0 ** ((anchor - at) / half_life) + points
-            lane[1] = at
-        else:
-            lane[0] += points * 2.0 ** ((at - anchor) / half_life)
-        if own is None:
-            state.rules[key] = [points, at, event.id]
-            return points
-        if at >= (anchor := own[1]):
-            own[0] = own[0] * 2.0 ** ((anchor - at) / half_life) + points
-            own[1] = at
-        else:
-            own[0] += points * 2.0 ** ((at - anchor) / half_life)
-        own[2] = event.id
-        return points
-
-    return give
-
-
-def _asking(award: Award) -> Give:
+def giver(award: Award) -> Give:
+    """One rule as a function."""
     rule = award.rule
 
     def give(state: ScoreState, scope: Scope) -> float:
@@ -133,7 +99,8 @@ def _allowed(state: ScoreState, award: Award, scope: Scope) -> bool:
     assert event is not None  # noqa: S101  awards come from interactions only
     if rule.once and rule.key in state.rules:
         return False
-    recent, kept = list[Instant](), rule.key if award.key is None else f"{rule.key}|at_most"  # beside the values
+    recent: list[Instant] = []
+    kept = rule.key if award.key is None else f"{rule.key}|at_most"  # beside the values
     if rule.at_most is not None:
         after = event.at - rule.at_most.within
         recent = [at for at in (state.seen or {}).get(kept, ()) if at > after]

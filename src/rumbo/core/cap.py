@@ -64,7 +64,8 @@ class Caps:
     def write(self, scope: Scope, rule: str, action: Action, channel: str | None, on: str | None = None) -> list[str]:
         """Write an emission (or, `on` delivered, a delivery) down in every log that counts it; their names."""
         this = Log(rule, action.kind, plain(action.purpose or ""), plain(channel or ""), on)
-        sent, written = opened(scope.profile).sent, list[str]()
+        sent = opened(scope.profile).sent
+        written: list[str] = []
         for log, keep in self._keep.items():
             if log.on == on and all(wanted is None or wanted == is_ for wanted, is_ in zip(log, this, strict=True)):
                 times = sent.setdefault(log.name, [])

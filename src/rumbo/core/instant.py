@@ -34,12 +34,12 @@ def to_datetime(at: Instant) -> datetime:
     return _EPOCH + timedelta(microseconds=at)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def isoformat(at: Instant) -> str:
     """RFC 3339 in UTC with `Z`; a fraction only where there is one. One decision writes the same instant several times."""
-    minute, rest = divmod(at, MINUTE)
-    second, rest = divmod(rest, SECOND)
-    return f"{_minute(minute)}{second:02d}.{rest:06d}Z" if rest else f"{_minute(minute)}{second:02d}Z"
+    digits = str(100 * SECOND + at % MINUTE)  # 1, then two of seconds and six of the fraction
+    minute = _minute(at // MINUTE)
+    return f"{minute}{digits[1:3]}Z" if digits.endswith("000000") else f"{minute}{digits[1:3]}.{digits[3:]}Z"
 
 
 @lru_cache(maxsize=4096)

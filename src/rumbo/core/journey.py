@@ -153,18 +153,15 @@ class JourneyMachine:
         )
         if rest:
             return lambda turn: self.hear(turn, plan)
-        awards, triggers, stages, on_bands = plan.awards, plan.triggers, plan.stages, self._staging.on_bands
+        award, triggers, stages, on_bands = _every(plan.awards), plan.triggers, plan.stages, self._staging.on_bands
         settled = plan.settled
         move, settle, flow, act = self._staging.hear, self._settle, self._flows.hear, self._act
         calls = tuple(calling(each, self._signer) for each in triggers if each.id not in self._entries)
         plain = len(calls) == len(triggers)
 
         def hear(turn: Turn) -> None:
-            banded = False
-            for award in awards:
-                if award(turn):
-                    banded = True
-            moved = move(turn) if stages or (banded and on_bands) else False
+            banded = award is not None and award(turn)
+            moved = (stages or (banded and on_bands)) and move(turn)
             if banded or moved:
                 settle(turn, settled, moved=moved)
             if turn.state.tasks is not None:
@@ -297,6 +294,20 @@ class JourneyMachine:
                 else:
                     act(machine, turn, self._signer)
             machine.acted(turn)
+
+
+def _every(awards: tuple[Awarding, ...]) -> Awarding | None:
+    """All of them as one; None where there is none."""
+    if len(awards) <= 1:
+        return awards[0] if awards else None
+
+    def every(turn: Turn) -> bool:
+        banded = False
+        for award in awards:
+            banded |= award(turn)
+        return banded
+
+    return every
 
 
 def _follows(each: Watcher, key: str, *, named: bool) -> bool:

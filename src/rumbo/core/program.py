@@ -42,7 +42,8 @@ RING_ENTRY: Final = 10
 """8 bytes of the id's hash, 2 of the body's."""
 _GROUPED: Final = "grouped"
 """The name of an interaction that says what account a customer belongs to, folded."""
-_BLANK: Final = blake2b(digest_size=ID_BYTES)
+_blank: Final = blake2b(digest_size=ID_BYTES).copy
+"""A hash of nothing yet: a copy is cheaper than a new one."""
 
 
 class Program:
@@ -205,8 +206,19 @@ class Program:
         timers = profile.timers
         if timers and min(timers.values()) < at:
             self._fire(profile, at - 1)
-        self._clock(profile, at)
-        turn.sees(profile, event, at)
+        if at >= profile.clock:  # `_clock` and `sees`, written out: it is done for each interaction
+            profile.clock = turn.now = at
+        else:
+            turn.now = profile.clock
+            self.stats["late"] += 1
+        if not profile.events or at < profile.first_seen:
+            profile.first_seen = at
+        profile.events += 1
+        turn.profile = profile
+        turn.event = event
+        turn.at = at
+        turn.mark = ""
+        turn.cause = None
         for step in self._steps.get(event.key) or self._other.steps:
             step(turn)
         if turn.wanted:
@@ -325,10 +337,12 @@ class Program:
 
     def _repeats(self, profile: Profile, event: Interaction) -> bool:
         """Whether this id is among the last ones; if not, it is now."""
-        hashed = _BLANK.copy()  # cheaper than a new one
+        hashed = _blank()
         hashed.update(event.id.encode())
         digest = hashed.digest()
-        body = (crc32(event.properties_raw, event.at & 0xFFFFFFFF) & 0xFFFF).to_bytes(2, "big")
+        body = (crc32(event.properties_raw, event.at) & 0xFFFF).to_bytes(
+            2, "big"
+        )  # of the instant its low 32 bits count
         ring = profile.ring
         found = _place(ring, digest) if digest in ring else -1
         if found >= 0:

@@ -22,7 +22,7 @@ Read = Callable[["Scope"], Any]
 class Scope:
     """What is seen while one input is stepped. `now` is the customer's clock; `at` the decision's own instant."""
 
-    __slots__ = ("_cause", "at", "event", "mark", "now", "profile", "state")
+    __slots__ = ("at", "cause", "event", "mark", "now", "profile", "state")
 
     profile: Profile
     state: JourneyState
@@ -31,7 +31,7 @@ class Scope:
     at: Instant
     mark: str
     """What tells apart decisions of one rule on one input; empty where there is one."""
-    _cause: Cause | None
+    cause: Cause | None
 
     def sees(self, profile: Profile, event: Interaction | None, at: Instant) -> None:
         """Turn to another input: an interaction, or (None) the timer due at `at`."""
@@ -40,7 +40,7 @@ class Scope:
         self.now = profile.clock
         self.at = at
         self.mark = ""
-        self._cause = None
+        self.cause = None
 
     @property
     def occurrence(self) -> str:
@@ -53,9 +53,9 @@ class Scope:
         event = self.event
         if event is None:
             return ()
-        if self._cause is None:
-            self._cause = Cause(event.id, event.name, isoformat(event.at), event.topic, event.partition, event.offset)
-        return (self._cause,)
+        if self.cause is None:
+            self.cause = Cause(event.id, event.name, isoformat(event.at), event.topic, event.partition, event.offset)
+        return (self.cause,)
 
 
 class Turn(Scope):

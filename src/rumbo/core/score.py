@@ -70,6 +70,9 @@ class ScoreMachine:
         )
         self._single = next(iter(self.lanes.values())) if plain else None
         self._lane = self._single.name if self._single is not None else ""
+        self.single = self._single is not None and self._cap is None
+        """Whether its value is that of one accumulator, and `least` at least."""
+        self.least = -inf if self._floor is None else self._floor
         self.read = self._reader()
         self.stays = tuple(
             (self.leave[band] if band >= 0 else -inf, min(self.enter[band + 1 :], default=inf))
@@ -79,10 +82,10 @@ class ScoreMachine:
 
     def _reader(self) -> Callable[[ScoreState, Instant], float]:
         """`value`; for one accumulator without a cap, written out."""
-        single, name = self._single, self._lane
+        single, name, least = self._single, self._lane, self.least
         if single is None or self._cap is not None:
             return self.value
-        half_life, least = single.half_life, -inf if self._floor is None else self._floor
+        half_life = single.half_life
 
         def read(state: ScoreState, now: Instant) -> float:
             lane = state.lanes.get(name)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
-from rumbo.core.award import Award, Give, giver, least_of, orderless
+from rumbo.core.award import Award, Give, giver, least_of, orderless, plain
 from rumbo.core.condition import Vocabulary, compile_condition
 from rumbo.core.decay import fading
 from rumbo.core.decision import Because
@@ -22,7 +23,7 @@ from rumbo.core.fit import (
     verdicts,
 )
 from rumbo.core.identity import Identity
-from rumbo.core.instant import isoformat
+from rumbo.core.instant import Duration, isoformat
 from rumbo.core.outputs import ScoreChanged
 from rumbo.core.scope import Scope, Turn
 from rumbo.core.score import ScoreMachine, lane_name
@@ -75,9 +76,11 @@ class Scoring:
         return hear
 
     def _touching(self, name: str, key: str) -> Iterator[Awarding]:
-        score, gives = self._scores[name], tuple(giver(each) for each in self._awards[name] if _listens(each.rule, key))
-        if gives:
-            yield self._awarding(score, gives)
+        score, awards = self._scores[name], [each for each in self._awards[name] if _listens(each.rule, key)]
+        if len(awards) == 1 and plain(awards[0]):
+            yield self._adding(score, awards[0].rule)
+        elif awards:
+            yield self._awarding(score, tuple(map(giver, awards)))
         if name in self._fits:
             yield self._fitting(score, self._fits[name])
         resets = tuple(each for each in self._resets.get(name, ()) if each.listens(key))
@@ -114,7 +117,8 @@ class Scoring:
 
     def values(self, scope: Scope) -> dict[str, float | None]:
         """Every score's value now, as actions quote them; None for one that is not reported."""
-        states, now, made = scope.state.scores, scope.now, dict[str, float | None]()
+        states, now = scope.state.scores, scope.now
+        made: dict[str, float | None] = {}  # `dict[…]()` makes the alias anew each time
         for name, read in self._reads:
             state = states.get(name)
             if state is None:
@@ -124,8 +128,7 @@ class Scoring:
         return made
 
     def _awarding(self, score: ScoreMachine, gives: tuple[Give, ...]) -> Awarding:
-        name, stays, read, delta = score.name, score.stays, score.read, score.score.min_delta
-        timer = self._timer(score)
+        name, read, after = score.name, score.read, self._after(score)
         give = gives[0] if len(gives) == 1 else least_of(gives)
 
         def hear(turn: Turn) -> bool:
@@ -134,9 +137,57 @@ class Scoring:
             if state is None:
                 state = states[name] = ScoreState()
             lowest = give(state, turn)
-            if not lowest:
+            return bool(lowest) and after(turn, state, read(state, turn.now), lowest)
+
+        return hear
+
+    def _adding(self, score: ScoreMachine, rule: Points) -> Awarding:
+        """One rule of fixed points that are always due: `add`, twice, and `read` written out."""
+        name, key, points, half_life = score.name, rule.key, float(rule.points), cast("Duration", rule.half_life)
+        place, single, least, read = lane_name(rule), score.single, score.least, score.read
+        rises, stays, after = points > 0 and score.score.min_delta is None, score.stays, self._after(score)
+
+        def hear(turn: Turn) -> bool:
+            event: Any = turn.event
+            at, now, states = event.at, turn.now, turn.state.scores
+            state = states.get(name)
+            if state is None:
+                state = states[name] = ScoreState()
+            lane, own = state.lanes.get(place), state.rules.get(key)
+            if lane is None:
+                lane = state.lanes[place] = [points, at]
+            elif at >= (anchor := lane[1]):
+                lane[0] = lane[0] * 2.0 ** ((anchor - at) / half_life) + points
+                lane[1] = at
+            else:
+                lane[0] += points * 2.0 ** ((at - anchor) / half_life)
+            if own is None:
+                state.rules[key] = [points, at, event.id]
+            else:
+                if at >= (anchor := own[1]):
+                    own[0] = own[0] * 2.0 ** ((anchor - at) / half_life) + points
+                    own[1] = at
+                else:
+                    own[0] += points * 2.0 ** ((at - anchor) / half_life)
+                own[2] = event.id
+            if single:
+                value, anchor = lane
+                if anchor != now:
+                    value *= 2.0 ** ((anchor - now) / half_life)
+            else:
+                value = read(state, now)
+            low, high = stays[state.band + 1]
+            if rises and low <= value < high and value >= least:  # the usual case: nothing changes
                 return False
-            value = read(state, turn.now)
+            return after(turn, state, max(value, least), points)
+
+        return hear
+
+    def _after(self, score: ScoreMachine) -> Callable[[Turn, ScoreState, float, float], bool]:
+        """What comes of points given (the least of them) and the value that there is now; whether the band changed."""
+        stays, delta, timer = score.stays, score.score.min_delta, self._timer(score)
+
+        def after(turn: Turn, state: ScoreState, value: float, lowest: float) -> bool:
             low, high = stays[state.band + 1]
             if not low <= value < high and not state.out and (band := score.band(state.band, value)) != state.band:
                 if band < state.band and lowest > 0 and turn.profile.timers.get(timer) == turn.now:
@@ -149,7 +200,7 @@ class Scoring:
                 self._emit(turn, score, value, state.band)
             return False
 
-        return hear
+        return after
 
     def _fitting(self, score: ScoreMachine, fit: Callable[[ScoreState, Turn], None]) -> Awarding:
         name = score.name

@@ -16,7 +16,7 @@ from rumbo.core.condition import Compiled, Vocabulary, compile_condition, never
 from rumbo.core.definition import All, AnyOf, Back, Condition, Happened, Journey, Not, Stage
 from rumbo.core.instant import Instant
 from rumbo.core.outputs import Direction
-from rumbo.core.scope import Read, Scope
+from rumbo.core.scope import Scope
 from rumbo.core.state import HISTORY_CAP, JourneyState
 from rumbo.core.tracker import tracker_name
 
@@ -82,14 +82,14 @@ class StageMachine:
         )
         """Whether an entry can open a way on."""
 
-    def _plain_stages(self) -> dict[str, tuple[tuple[str, int, Read, int, Compiled], ...]]:
+    def _plain_stages(self) -> dict[str, tuple[tuple[str, int, int, Compiled], ...]]:
         """For each stage that can only be left upwards, the criteria above it from the highest down; none where there are side stages.
 
         Before each, a counter over the whole life and what it must have reached: most are told by it alone.
         """
         plain = () if self._sides else tuple(name for name in self.names if not self._edges[name])
         return {
-            name: tuple((*when.needs, when.holds, rank, when) for rank, when in self.enter if rank > self.rank[name])
+            name: tuple((*when.needs, rank, when) for rank, when in self.enter if rank > self.rank[name])
             for name in plain
         }
 
@@ -115,8 +115,8 @@ class StageMachine:
         upward = self._upward.get(state.stage)
         if upward is not None:
             counted = scope.profile.counters.get
-            for counter, least, holds, rank, criterion in upward:
-                if counted(counter, 0) >= least and holds(scope) is True:
+            for counter, least, rank, criterion in upward:
+                if counted(counter, 0) >= least and criterion.holds(scope) is True:
                     return Want(self.names[rank if self._skip else self.rank[state.stage] + 1], "forward", criterion)
             return None
         if (side := self._aside(scope)) is not None:

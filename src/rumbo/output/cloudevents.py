@@ -21,7 +21,7 @@ _CONTENT_JSON: Final = ("content-type", b"application/json")
 _VERSION: Final = ("ce_specversion", b"1.0")
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A record to be written. The timestamp is the decision's instant in milliseconds."""
 
     topic: str
