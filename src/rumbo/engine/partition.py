@@ -51,9 +51,9 @@ LOOK: Final = 0.05
 READ_AT_ONCE: Final = 200
 """Records between two looks of the event loop at everything else: some 2 ms of work."""
 STEP_AT_ONCE: Final = 64
-"""Records that are read, stepped and encoded before everything else has its turn, some 2 ms of work: what they make stays in the processor's cache."""
+"""Records that are read and stepped before everything else has its turn, some 2 ms of work: what they make stays in the processor's cache."""
 TURN: Final = 256
-"""Records that a partition steps before the others of this worker have their turn: one finishes and commits while the next one steps."""
+"""Records that a partition steps, and encodes what comes of them, before the others of this worker have their turn: one finishes and commits while the next one steps."""
 FOREVER: Final = 2**62
 Groups = dict[tuple[str, int], list[Row]]
 """(topic, partition) -> what a transaction writes there."""
@@ -194,13 +194,15 @@ class PartitionWorker:
         passed, latest, clock = 0, source.clock, self.position.clock
         allowed, bound = self.stage.lateness[topic] + 1, self._bound(topic)
         for first in range(0, len(records), TURN):
+            decisions: list[Decision] = []
             async with self.stage.turn:
                 for begin in range(first, min(first + TURN, len(records)), STEP_AT_ONCE):
                     await sleep(0)
                     steps.reads(figures)  # meanwhile other partitions had their turn
                     interactions = self._read(topic, records[begin : begin + STEP_AT_ONCE], groups)
                     passed += len(interactions)
-                    latest, clock = self._pass(interactions, groups, latest, clock, allowed, bound)
+                    latest, clock = self._pass(interactions, decisions, latest, clock, allowed, bound)
+                self._encode(decisions, groups)  # of all at once: for a few, the code would come from memory first
         source.clock = latest
         self.stage.metrics.processed(topic, len(records), passed, self.stage.program.stats)
         if self.stage.program.mistyped:
@@ -209,16 +211,15 @@ class PartitionWorker:
     def _pass(  # noqa: PLR0913, PLR0917  where time stands in a batch, and how far it may go
         self,
         interactions: list[Interaction],
-        groups: Groups,
+        decisions: list[Decision],
         latest: Instant,
         clock: Instant,
         allowed: int,
         bound: Instant,
     ) -> tuple[Instant, Instant]:
-        """Load each customer once, step each interaction in order, encode what is decided; the latest event and the clock then."""
+        """Load each customer once, step each interaction in order, add what is decided; the latest event and the clock then."""
         steps = self._steps
         profiles, advance = self._open({each.customer for each in interactions}), steps.advance
-        decisions: list[Decision] = []
         for each in interactions:
             profile, at = profiles[each.customer], each.at
             if at <= clock and 0 < profile.due <= clock:
@@ -231,7 +232,6 @@ class PartitionWorker:
                 moved = min(bound, at - allowed)
                 clock = max(clock, moved)
         self._touched.close()
-        self._encode(decisions, groups)
         self.notes.heard(interactions)
         return latest, clock
 
