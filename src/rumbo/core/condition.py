@@ -181,7 +181,8 @@ def _lifetime(name: str, need: int, latch: str | None) -> _Counted:
         return scope.profile.counters.get(name, 0) - scope.state.base.get(key, 0)
 
     def enough(scope: Scope) -> bool:
-        return scope.profile.counters.get(name, 0) - scope.state.base.get(key, 0) >= need
+        count, course = scope.profile.counters.get(name, 0), scope.state.course
+        return (count if course is None else count - course.base.get(key, 0)) >= need
 
     return _Counted(enough, never, latched)
 
