@@ -249,6 +249,24 @@ def test_inspect_and_eval(tmp_path):
     assert rumbo("eval", "event.properties.total >= 5", "--event", EVENT).stdout.splitlines()[0] == "true"
     assert json.loads(rumbo("eval", "event.properties.gone > 1", "--event", EVENT, "--json").stdout)["unknown"] is True
     assert rumbo("eval", "event.properties.total >", "--event", EVENT).returncode == 1
+    ordered = '{"event":"A","userId":"u","timestamp":"2026-01-01T07:00:00Z","properties":{"total":25}}'
+    shown = rumbo(
+        "eval", "event.time.getHours() > 3 ? event.properties.total : 1", "--event", ordered
+    ).stdout.splitlines()
+    assert shown == [
+        "25",
+        '  yes      event.time.getHours() > 3   saw {"event.time":"2026-01-01T07:00:00Z"}',
+        '  25       event.properties.total   saw {"event.properties.total":25}',
+    ]
+    (leaf,) = json.loads(rumbo("eval", "event.properties.total", "--event", ordered, "--json").stdout)["leaves"]
+    assert (leaf["holds"], leaf["value"]) == (None, 25)
+    now = rumbo(
+        "eval",
+        "event.time.getFullYear() > 2020 && idle('A') == duration('1d')",
+        "--event",
+        '{"event":"A","userId":"u"}',
+    )
+    assert now.stdout.splitlines()[0] == "unknown"
     assert rumbo("eval", "true", "--event", "{").returncode == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +11,9 @@ import msgspec
 from rumbo.core.expression.compile import Resolver, compile_expression
 from rumbo.core.expression.node import Binary, Call, Choose, Literal, Node, Path, Unary, unparse, walk
 from rumbo.core.expression.value import Unknown
+from rumbo.core.instant import format_duration, from_datetime, isoformat
 
+_MICROSECOND: Final = timedelta(microseconds=1)
 _SHOWN: Final = frozenset({str, int, float, bool})
 
 
@@ -100,9 +103,14 @@ def _inner(node: Node, leaf: Node) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can show it; unknown is null."""
+    """A value as JSON can show it, instants and lengths of time as they are written; unknown is null."""
     if isinstance(value, Unknown):
         return None
     if value is None or isinstance(value, bool | int | float | str | list | dict):
         return value
+    if isinstance(value, datetime):
+        return isoformat(from_datetime(value))
+    if isinstance(value, timedelta):
+        length = value // _MICROSECOND
+        return format_duration(length) if length >= 0 else f"-{format_duration(-length)}"
     return str(value)
