@@ -234,4 +234,5 @@ def test_topics_are_created_once_and_differences_shown(world, bootstrap, tmp_pat
     assert again.returncode == 0
     assert "0 topics created" in again.stderr
     listed = [json.loads(line) for line in run("topics", folder, "--json").stdout.splitlines()]
-    assert {each["role"] for each in listed} == {"source", "dead letters", "output", "progress", "control", "changelog"}
+    roles = {"source", "dead letters", "output", "contacts", "progress", "control", "changelog"}
+    assert {each["role"] for each in listed} == roles

@@ -55,14 +55,15 @@ def run(topology: Topology, records: Iterable[RawRecord], until: Instant) -> Out
     """One partition, one worker, records as they were appended; a clock record at the end. Decisions in the order written, topic by topic."""
     topology = msgspec.structs.replace(topology, clock="log")
     metrics, source = Metrics(), topology.sources[0].topic
-    [(stage, _)] = stages(topology, Counts(1, 0), metrics, Failpoints())
+    made = stages(topology, Counts(1, 0), metrics, Failpoints())
+    stage = made[0][0]
     loop, folder, said = VirtualLoop(), Path(tempfile.mkdtemp(prefix="calm-")), structlog.get_config()
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     found: list[Outcome] = []
 
     async def whole() -> None:
-        world = world_module.World(0, folder)
+        world = world_module.World(0, folder, made)
         world.faults = False
         for each in records:
             row = world.cluster.row(
@@ -83,11 +84,13 @@ def run(topology: Topology, records: Iterable[RawRecord], until: Instant) -> Out
             (here := position()) is None
             or here.clock < until
             or here.sources[source].next < world.cluster.logs[source, 0].end
+            or not world.taken(0)
         ):
             assert loop.time() < _REST, (world.said, here)
             await asyncio.sleep(0.2)
         await asyncio.sleep(1)
-        rows = [row for topic in topology.outputs.decisions for row in world.committed(topic)]
+        outputs = (*topology.outputs.decisions, topology.outputs.accounts)
+        rows = [row for topic in outputs for row in world.committed(topic)]
         kept = {
             row.key[1:].decode(): profiles.load(row.value[DUE_BYTES:])
             for row in world.committed(stage.changelog)
@@ -102,8 +105,8 @@ def run(topology: Topology, records: Iterable[RawRecord], until: Instant) -> Out
             for place, name, value in (
                 (aiokafka, "AIOKafkaProducer", Producer), (aiokafka, "AIOKafkaConsumer", ChangelogConsumer),
                 (partition_module, "monotonic", loop.time), (partition_module, "time", lambda: EPOCH_MS / 1000 + loop.time()),
-                (carrier_module, "monotonic", loop.time), (process_module, "STAGE", stage), (process_module, "SOURCE", source),
-                (process_module, "TOPOLOGY", topology), (world_module, "STAGE", stage), (world_module, "SOURCE", source),
+                (carrier_module, "monotonic", loop.time), (process_module, "SOURCE", source),
+                (process_module, "TOPOLOGY", topology), (world_module, "SOURCE", source),
                 (world_module, "PARTITIONS", 1),
             ):  # fmt: skip
                 patches.enter_context(patch.object(place, name, value))

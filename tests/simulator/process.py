@@ -15,9 +15,10 @@ from zlib import crc32
 from aiokafka.structs import TopicPartition
 from msgspec.structs import replace
 
-from rumbo.config import settings
-from rumbo.core.definition import Late
+from rumbo.config import Settings, settings
+from rumbo.core.definition import Accounts, Late, RollUp
 from rumbo.core.instant import DAY
+from rumbo.engine.accounts import AccountWorker
 from rumbo.engine.carrier import Carrier
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.feed import Place
@@ -26,7 +27,7 @@ from rumbo.engine.stages import Counts, stages
 from rumbo.engine.store import Store
 from rumbo.engine.transport import BatchConsumer, BatchThread
 from rumbo.observe.metrics import Metrics
-from rumbo.topology import load
+from rumbo.topology import Topology, load
 from tests.simulator.clients import SourceConsumer
 
 if TYPE_CHECKING:
@@ -38,8 +39,16 @@ TOPOLOGY = load(Path(__file__).parent / "topology")
 SOURCE = TOPOLOGY.sources[0].topic
 REFOLDING = replace(TOPOLOGY, late=Late("refold", events=6, within=4 * DAY))
 """The same, and late events are put in their place; the reach is short, so that bases move and some come from beyond it."""
-[(STAGE, _)] = stages(TOPOLOGY, Counts(PARTITIONS, 0), Metrics(), Failpoints())
-[(REFOLDING_STAGE, _)] = stages(REFOLDING, Counts(PARTITIONS, 0), Metrics(), Failpoints())
+WITH_ACCOUNTS = replace(TOPOLOGY, accounts=Accounts("shop", scores=(RollUp("interest", "sum"),)))
+"""The same, and customers belong to accounts: a second stage hears what they are now."""
+
+
+def staged(topology: Topology, partitions: int = PARTITIONS) -> list[tuple[Stage, type[PartitionWorker]]]:
+    """The stages of a topology, the deciding one first."""
+    return stages(topology, Counts(partitions, 0), Metrics(), Failpoints())
+
+
+STAGES = staged(TOPOLOGY)
 
 
 class Died(BaseException):
@@ -71,17 +80,33 @@ class Watched:
         self.repeats += stats["duplicate"] + stats["duplicate_conflict"]
         self._metrics.processed(topic, received, stepped, stats)
 
+    def heard(self, topic: str, received: int, taken: int, stats: Counter[str]) -> None:
+        """As `processed`, of the changes of contacts."""
+        self.repeats += stats["contact_change_again"]
+        self._metrics.heard(topic, received, taken, stats)
 
-class WatchedWorker(PartitionWorker):
+
+class _Watched:
     """A partition that tells what was stepped twice, once that is committed: who was fenced meanwhile may step what it likes."""
 
     def __init__(self, stage: Stage, *given: Any) -> None:
         self.watched = Watched(stage.metrics)
-        super().__init__(stage._replace(metrics=self.watched), *given)  # type: ignore[arg-type]  # it is asked the same
+        super().__init__(stage._replace(metrics=self.watched), *given)  # type: ignore[call-arg, arg-type]  # it is asked the same
 
     async def _commit(self, groups: Any, consumed: Any) -> None:
-        await super()._commit(groups, consumed)
+        await super()._commit(groups, consumed)  # type: ignore[misc]  # the partition's own
         self.stage.failpoints._process.world.counts["read twice"] += self.watched.repeats  # type: ignore[attr-defined]
+
+
+class WatchedWorker(_Watched, PartitionWorker):
+    """Of the stage that decides."""
+
+
+class WatchedAccounts(_Watched, AccountWorker):
+    """Of the stage that hears."""
+
+
+_WATCHED: dict[type[PartitionWorker], type[PartitionWorker]] = {PartitionWorker: WatchedWorker, AccountWorker: WatchedAccounts}  # fmt: skip
 
 
 class Process:
@@ -91,6 +116,7 @@ class Process:
         self.world, self.name, self.folder = world, name, folder
         self.cluster, self.random = world.cluster, world.random
         self.dead = self.frozen = False
+        self.turn = asyncio.Lock()
         self.thawed = asyncio.Event()
         self.tasks: list[asyncio.Task[Any]] = []
         self.stores: list[Store] = []
@@ -105,9 +131,16 @@ class Process:
             max_batch=40,
             cache_mib=8,
         )
-        self.carrier = Carrier(world.stage._replace(failpoints=Points(self)), given, self, self.failed, WatchedWorker)
-        self.carrier._connection = {"process": self}
-        opened = self.carrier._open
+        self.carriers = tuple(self._carried(stage, make, given) for stage, make in world.stages)
+        self.carrier = self.carriers[0]
+        self.source = SourceConsumer(self)
+        self.consumer = self._transport()
+
+    def _carried(self, stage: Stage, make: type[PartitionWorker], given: Settings) -> Carrier:
+        own = stage._replace(failpoints=Points(self), turn=self.turn)
+        carrier = Carrier(own, given, self, self.failed, _WATCHED[make])
+        carrier._connection = {"process": self}
+        opened = carrier._open
 
         def keep(number: int) -> Store:
             store, seldom = opened(number), self.random.random()
@@ -119,19 +152,18 @@ class Process:
                     store.flush()
 
             # what a store keeps back comes to disk now and then, in one process more often than in another; and some rows before others
-            self.carrier._memory.recent = int(seldom * 40_000)
+            carrier._memory.recent = int(seldom * 40_000)
             store.__dict__["write"] = written
             self.stores.append(store)
             return store
 
-        self.carrier.__dict__["_open"] = keep
-        self.source = SourceConsumer(self)
-        self.consumer = self._transport()
+        carrier.__dict__["_open"] = keep
+        return carrier
 
     def _transport(self) -> Any:
         consumer, thread = object.__new__(BatchConsumer), object.__new__(BatchThread)
         values = {
-            "flow_active": False, "can_resume_flow": asyncio.Event(), "_thread": thread, "carriers": (self.carrier,),
+            "flow_active": False, "can_resume_flow": asyncio.Event(), "_thread": thread, "carriers": self.carriers,
             "callback": self._hand_over, "app": SimpleNamespace(consumer_generation_id=1), "_stopped": asyncio.Event(),
             "wait": lambda event: event.wait(),
         }  # fmt: skip
@@ -149,7 +181,9 @@ class Process:
 
     async def _hand_over(self, message: Any) -> None:
         await self.net("agent")
-        self.carrier.submit(message.number, message.batch, message.epoch)
+        topic = message.batch.topic
+        carrier = next(each for each in self.carriers if topic in each.stage.lateness or topic == each.stage.control)
+        carrier.submit(message.number, message.batch, message.epoch)
 
     # What goes wrong --------------------------------------------------------------------------------------------------
 
@@ -189,9 +223,13 @@ class Process:
         for store in self.stores:
             store.__dict__["flush"] = lambda: None  # what was kept back is gone
             store.close()
-        for task in [*self.tasks, *self.carrier._tasks.values()]:
-            task.cancel()
+        self.cancel()
         self.world.gone(self)
+
+    def cancel(self) -> None:
+        """End every task."""
+        for task in [*self.tasks, *(task for carrier in self.carriers for task in carrier._tasks.values())]:
+            task.cancel()
 
     def failed(self, error: BaseException) -> None:
         """The engine asks to stop the process."""
@@ -202,11 +240,12 @@ class Process:
 
     def told_early(self) -> None:
         """What the group would be told now, before a commit has its end, must be committed already."""
-        for place, at in self.carrier.positions().items():
-            position = self.world.committed_position(place.partition)
-            if place.topic in position.sources and at > position.sources[place.topic].next:
-                self.world.counts["told early"] += 1
-        self.world.told |= self.carrier.courtesy().keys()
+        for carrier in self.carriers:
+            for place, at in carrier.positions().items():
+                position = self.world.committed_position(place.partition, carrier.stage.changelog)
+                if place.topic in position.sources and at > position.sources[place.topic].next:
+                    self.world.counts["told early"] += 1
+            self.world.told |= carrier.courtesy().keys()
 
     # What the engine asks -----------------------------------------------------------------------------------------------
 
@@ -238,11 +277,12 @@ class Process:
     def start(self) -> None:
         """Join, and fetch."""
         fetcher = SimpleNamespace(_stopped=asyncio.Event())
-        self.tasks = [asyncio.ensure_future(self._member()), asyncio.ensure_future(self._drain(fetcher))]
+        drains = [asyncio.ensure_future(self._drain(fetcher, each)) for each in self.carriers]
+        self.tasks = [asyncio.ensure_future(self._member()), *drains]
 
-    async def _drain(self, fetcher: Any) -> None:
+    async def _drain(self, fetcher: Any, carrier: Carrier) -> None:
         try:
-            await BatchConsumer._drain(self.consumer, fetcher, self.carrier)
+            await BatchConsumer._drain(self.consumer, fetcher, carrier)
         except Exception as error:  # noqa: BLE001  as the transport's: whatever it is, the process ends
             self.failed(error)
 
@@ -257,10 +297,14 @@ class Process:
             try:
                 self.consumer.flow_active = False
                 self.consumer.can_resume_flow.clear()
-                await self.carrier.revoke()
-                topics = (SOURCE, TOPOLOGY.outputs.control)
+                for carrier in self.carriers:
+                    await carrier.revoke()
+                topics = [
+                    topic for stage, _ in self.world.stages for topic in (*stage.lateness, stage.control) if topic
+                ]
                 self.source.assigned([TopicPartition(topic, number) for number in numbers for topic in topics])
-                await self.carrier.assign(numbers)
+                for carrier in self.carriers:
+                    await carrier.assign(numbers)
                 if self.wanted[0] != generation:
                     continue
                 await BatchConsumer.seek_to_committed(self.consumer)

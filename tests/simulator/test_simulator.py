@@ -7,12 +7,15 @@ from collections import Counter
 
 import pytest
 
+from rumbo.core.account import Account
+from rumbo.engine.accounts import AccountWorker
+from rumbo.engine.partition import PartitionWorker
 from rumbo.engine.pasts import Pasts
 from tests.simulator import world as world_module
 from tests.simulator.mutants import TABLE, caught_by, name_of
 from tests.simulator.planted import PLANTED
 from tests.simulator.process import FAULTS
-from tests.simulator.world import CHAOS_SECONDS, REFOLDS, World, play
+from tests.simulator.world import ACCOUNTS, CHAOS_SECONDS, REFOLDS, TURNS, World, play
 
 FEWEST, MOST = 15, 60
 POINTS = {
@@ -78,7 +81,7 @@ def test_a_seed_replays():
 def test_late_events_are_put_in_their_place_whatever_goes_wrong():
     """What is withdrawn is written once as well, and the pasts are as durable as the profiles."""
     withdrawn = 0
-    for seed in range(REFOLDS - 1, 10 * REFOLDS, REFOLDS):
+    for seed in range(REFOLDS, 10 * TURNS, TURNS):
         world = play(seed)
         withdrawn += len(world.committed(world.topology.outputs.corrections))
     assert withdrawn > 10
@@ -101,9 +104,36 @@ def test_a_fault_in_a_past_is_caught(planted, monkeypatch):
         _play_some()
 
 
-def _play_some():
-    for seed in range(REFOLDS - 1, 8 * REFOLDS, REFOLDS):
+def _play_some(first=REFOLDS):
+    for seed in range(first, 8 * TURNS, TURNS):
         play(seed)
+
+
+def test_accounts_stand_where_their_contacts_put_them_whatever_goes_wrong():
+    """Two stages, each with producers, stores and positions of its own; what one writes within its transactions the other reads once."""
+    told = withdrawn = 0
+    for seed in range(ACCOUNTS, 10 * TURNS, TURNS):
+        world = play(seed)
+        told += world.counts["decisions of accounts"]
+        withdrawn += len(world.committed(world.topology.outputs.corrections))
+    assert told > 500
+    assert withdrawn > 10
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "fault"),
+    [
+        (AccountWorker, "_changed", lambda changed: lambda self: changed(self)[:-1]),
+        (AccountWorker, "_read_accounts", lambda _: lambda self, names: self._accounts.update({each: Account(each) for each in names - self._accounts.keys()})),
+        (PartitionWorker, "_tell", lambda tell: lambda self, telling, groups: tell(self, telling, {} if self.position.clock % 7 == 0 else groups)),
+    ],
+    ids=("an account is not written", "an account is not read", "a change is not told"),
+)  # fmt: skip
+def test_a_fault_in_the_accounts_is_caught(where, name, fault, monkeypatch):
+    """The harness must be able to fail."""
+    monkeypatch.setattr(where, name, fault(getattr(where, name)))
+    with pytest.raises(AssertionError):
+        _play_some(ACCOUNTS)
 
 
 @pytest.mark.parametrize("planted", [PLANTED[0], PLANTED[2], PLANTED[-1]], ids=lambda planted: planted.__name__)

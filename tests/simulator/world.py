@@ -27,6 +27,7 @@ from rumbo.engine import carrier as carrier_module
 from rumbo.engine import partition as partition_module
 from rumbo.engine import position as record
 from rumbo.engine import store as store_module
+from rumbo.engine.partition import PartitionWorker, Stage
 from rumbo.engine.position import Position
 from rumbo.engine.store import POSITION_KEY, Memory
 from tests.simulator import disks as disks_module
@@ -34,24 +35,30 @@ from tests.simulator.broker import EPOCH_MS, Cluster
 from tests.simulator.clients import ChangelogConsumer, Producer
 from tests.simulator.clock import VirtualLoop
 from tests.simulator.oracle import END, check, end_of_time
-from tests.simulator.process import PARTITIONS, REFOLDING_STAGE, SOURCE, STAGE, TOPOLOGY, Process
+from tests.simulator.process import PARTITIONS, REFOLDING, SOURCE, STAGES, TOPOLOGY, WITH_ACCOUNTS, Process, staged
 
+Stages = list[tuple[Stage, type[PartitionWorker]]]
+REFOLDING_STAGES, STAGES_WITH_ACCOUNTS = staged(REFOLDING), staged(WITH_ACCOUNTS)
 CHAOS_SECONDS = 12.0
 LAST = 4
 """So many records come when the trouble is over."""
 LATE = 0.15
 """So many come minutes to days after others of later times: further than the lateness allows, which is none."""
-REFOLDS = 4
-"""Every fourth seed puts late events in their place."""
+TURNS, REFOLDS, ACCOUNTS = 4, 3, 1
+"""Of four seeds one puts late events in their place, and one has accounts."""
 END_SECONDS = 120.0
 
 
 class World:
     """One seed."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, stages: Stages | None = None) -> None:
         self.random, self.folder = random.Random(seed), folder
-        self.stage = REFOLDING_STAGE if seed % REFOLDS == REFOLDS - 1 else STAGE
+        turn = seed % TURNS
+        self.stages = stages or (
+            REFOLDING_STAGES if turn == REFOLDS else STAGES_WITH_ACCOUNTS if turn == ACCOUNTS else STAGES
+        )
+        self.stage = self.stages[0][0]
         self.topology = self.stage.topology
         self.cluster = Cluster(asyncio.get_running_loop().time)
         self.hits: Counter[str] = Counter()
@@ -100,7 +107,7 @@ class World:
             late = chance.choice((60_000, 3_600_000, 30_000_000, 300_000_000)) if chance.random() < LATE else 0
             event = {
                 "type": "track", "event": chance.choice(("Viewed", "Viewed", "Bought")), "messageId": f"m{number}",
-                "userId": customer, "timestamp": at - late,
+                "userId": customer, "timestamp": at - late, "context": {"groupId": f"a{(int(customer[1:]) + number // 40) % 3}"},
             }  # fmt: skip
             value = b"{broken" if chance.random() < 0.02 else json.dumps(event).encode()
             partition = murmur2(customer.encode()) % PARTITIONS
@@ -146,7 +153,7 @@ class World:
                 self.retain()
             else:
                 for (topic, _), log in self.cluster.logs.items():
-                    if topic == STAGE.changelog:
+                    if topic in {stage.changelog for stage, _ in self.stages}:
                         log.compact()
         self.troubled.set()
 
@@ -196,8 +203,7 @@ class World:
         """Nobody runs any more, and every folder is given back."""
         for process in list(self.processes):
             process.dead = True
-            for task in [*process.tasks, *process.carrier._tasks.values()]:
-                task.cancel()
+            process.cancel()
             for store in process.stores:
                 store.close()
         await asyncio.sleep(0)
@@ -213,29 +219,39 @@ class World:
         """Everyone has what the last rebalance gave; and what is committed has come to the end, in every partition."""
         given = all(
             process.wanted[0] == self.generation
-            and process.carrier.recovered.is_set()
-            and sorted(process.carrier.workers) == process.wanted[1]
-            and process.carrier.feed.idle  # one that was fenced stays at work until the group or its own patience ends it
-            and not any(worker.has_to_look() for worker in process.carrier.workers.values())
+            and carrier.recovered.is_set()
+            and sorted(carrier.workers) == process.wanted[1]
+            and carrier.feed.idle  # one that was fenced stays at work until the group or its own patience ends it
+            and not any(worker.has_to_look() for worker in carrier.workers.values())
             for process in self.processes
+            for carrier in process.carriers
         )
-        owned = sorted(number for process in self.processes for number in process.carrier.workers)
+        owned = sorted(
+            number for process in self.processes for carrier in process.carriers for number in carrier.workers
+        )
         return (
             given
-            and owned == list(range(PARTITIONS))
+            and owned == sorted([*range(PARTITIONS)] * len(self.stages))
             and all(self._at_the_end(number) for number in range(PARTITIONS))
             and not any(self.cluster.is_prepared(name) for name in self.cluster.ongoing)
         )
 
     def _at_the_end(self, number: int) -> bool:
-        position = self.committed_position(number)
-        return (
-            position.clock >= end_of_time() and position.sources[SOURCE].next >= self.cluster.logs[SOURCE, number].end
+        return self.taken(number) and self.committed_position(number).clock >= end_of_time()
+
+    def taken(self, number: int) -> bool:
+        """Whether every stage has taken all that there is for it."""
+        return all(
+            position.sources[topic].next >= self.cluster.logs[topic, number].end
+            for stage, _ in self.stages
+            for position in [self.committed_position(number, stage.changelog)]
+            for topic in stage.lateness
         )
 
-    def committed_position(self, number: int) -> Position:
-        """The position that the changelog holds."""
-        return record.load(self.cluster.logs[STAGE.changelog, number].last(POSITION_KEY, self.cluster.prepared))
+    def committed_position(self, number: int, changelog: str = "") -> Position:
+        """The position that a changelog holds, the deciding stage's where none is named."""
+        log = self.cluster.logs[changelog or self.stage.changelog, number]
+        return record.load(log.last(POSITION_KEY, self.cluster.prepared))
 
     def standing(self) -> str:
         """Where everyone is, for one who has to find out."""

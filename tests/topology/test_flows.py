@@ -88,7 +88,7 @@ def test_each_mistake_has_its_line_and_cure(tmp_path):
         (9, "needs a `cooldown`"), (10, "step 'nowhere'"), (12, "exactly one of"), (13, "not both"), (14, "needs `at_most`"),
         (15, "'25:00' is no time of day"), (16, "'Mars' is no time zone"), (17, "step 'nowhere'"), (18, "`if` is missing"), (18, "`go` is missing"),
         (19, "must be 1 together"), (20, "is a word of its own"), (21, "`policy` has no meaning for `wait`"), (22, "stands twice"),
-        (22, "step 'elsewhere'"), (23, "policy 'nope'"), (24, "did you mean `event.properties"), (4, "'Bad Name' stands 2 times"),
+        (22, "step 'elsewhere'"), (23, "policy 'nope'"), (24, "did you mean `event.properties"), (6, "'Bad Name' stands twice (first on line 4)"),
     ):  # fmt: skip
         assert any(words in str(each) and each.line == line for each in found), (line, words, text)
 

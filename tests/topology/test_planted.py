@@ -137,3 +137,32 @@ def test_every_problem_is_written_with_a_cure():
                 and "notes" in ast.unparse(call.func.value)
             ):
                 assert len(call.args) + len(call.keywords) >= 3, f"{path}:{call.lineno}"
+
+
+def test_an_id_that_stands_twice_is_found_whatever_else_is_wrong_with_both(tmp_path):
+    """Where it stands the second time, with the line of the first."""
+    journey = """journey: shop
+version: "1.0"
+scores:
+  s:
+    points: [{event: A, points: 1}, {event: B, points: 2},
+             {event: A, points: 3}]
+    bands:
+      - high: {enter: 9}
+      - low: {enter: 3}
+triggers:
+  - {id: t, when: nothing, action: {kind: m}}
+  - {id: t, action: {}}
+flows:
+  - {id: f}
+  - {id: f, enter: {event: X}, steps: [{dance: yes}]}
+"""
+    (tmp_path / "topology.yaml").write_text(TOPOLOGY)
+    (tmp_path / "journey.yaml").write_text(journey)
+    found = {(each.line, each.message) for each in Loaded(tmp_path).errors}
+    assert {
+        (6, "scores.s: two rules are called 'A'"),
+        (9, "scores.s: band 'low' is not above 'high'"),
+        (12, "triggers: 't' stands twice (first on line 11)"),
+        (15, "flows: 'f' stands twice (first on line 14)"),
+    } <= found

@@ -56,8 +56,8 @@ def build_journey(node: Yaml, notes: Notes, contact: Contact, derived: Derived |
         filter(None, (trigger(item, at, policies, words) for at, item in enumerate(fields.items("triggers"))))
     )
     flows = tuple(filter(None, (flow(item, at, policies, words) for at, item in enumerate(fields.items("flows")))))
-    _unique([each.id for each in flows], fields, notes, "flows")
-    _unique([each.id for each in triggers], fields, notes)
+    for what in ("triggers", "flows"):
+        _unique(fields.items(what), notes, what)
     made = Journey(
         name, version, made_scores, made_stages, triggers, fields.flag("allow_skip", default=True),
         segments=(*matrix(fields.node("matrix"), words), *segments(fields, words)), unstable=flaps(fields.node("unstable"), words),
@@ -82,9 +82,17 @@ def _head(fields: Fields, notes: Notes) -> tuple[str, str]:
     return name, version
 
 
-def _unique(names: list[str], fields: Fields, notes: Notes, what: str = "triggers") -> None:
-    for name in sorted({name for name in names if name and names.count(name) > 1}):
-        notes.error(fields.at(what), f"{what}: '{name}' stands {names.count(name)} times", "ids must differ")
+def _unique(items: list[Yaml], notes: Notes, what: str) -> None:
+    """Ids as they are written, whatever else is wrong with what they name."""
+    first: dict[str, int] = {}
+    for item in items:
+        given = item.value.get("id") if isinstance(item.value, dict) else None
+        if given is None or not isinstance(given.value, str):
+            continue
+        if given.value in first:
+            before = f"(first on line {first[given.value]})"
+            notes.error(given.line, f"{what}: '{given.value}' stands twice {before}", "ids must differ")
+        first.setdefault(given.value, given.line)
 
 
 def _messages(words: Words, made: Journey) -> None:

@@ -47,7 +47,7 @@ class Notes:
 
 def meant(name: str, known: Iterable[str]) -> str:
     """`did you mean …?`, or what there is to choose from."""
-    among = list(known)
+    among = list(dict.fromkeys(known))
     near = get_close_matches(name, among, 1, 0.6)
     if near:
         return f"did you mean '{near[0]}'?"

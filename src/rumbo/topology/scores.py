@@ -27,6 +27,7 @@ _SCORE = (
 def bands_of(node: Yaml, name: str, words: Words) -> tuple[Band, ...]:
     """The bands (or grades) of a score, from low to high (read before the rest, so that conditions may name them)."""
     found: list[Band] = []
+    lines: list[int] = []
     fields = Fields(node, f"scores.{name}", _SCORE, words.notes)
     if fields.has("grades"):
         if fields.has("bands"):
@@ -40,10 +41,11 @@ def bands_of(node: Yaml, name: str, words: Words) -> tuple[Band, ...]:
             continue
         band, limits = next(iter(item.value.items()))
         found.append(_band(band, limits, f"scores.{name}.bands.{band}", words))
-    for lower, higher in pairwise(found):
+        lines.append(item.line)
+    for (lower, higher), line in zip(pairwise(found), lines[1:], strict=False):
         if higher.enter <= lower.enter or higher.leave < lower.leave:
             words.notes.error(
-                node.line,
+                line,
                 f"scores.{name}: band '{higher.name}' is not above '{lower.name}'",
                 "list bands from low to high",
             )
@@ -90,7 +92,8 @@ def score(name: str, node: Yaml, bands: tuple[Band, ...], words: Words) -> Score
             f"{where}: both `points` and `traits`",
             "make two scores: what they do, and who they are",
         )
-    _unique([rule.key for rule in rules] + [rule.key for rule in traits], where, node, words)
+    lines = [item.line for key in ("points", "traits") for item in fields.items(key)]
+    _unique([rule.key for rule in rules] + [rule.key for rule in traits], lines, where, words)
     return Score(
         name, tuple(rules), tuple(group for group, _ in groups.values()), bands,
         fields.number("cap"), fields.number("floor", None if traits else 0.0), fields.number("min_delta"),
@@ -99,9 +102,10 @@ def score(name: str, node: Yaml, bands: tuple[Band, ...], words: Words) -> Score
     )  # fmt: skip
 
 
-def _unique(keys: list[str], where: str, node: Yaml, words: Words) -> None:
-    for key in sorted({key for key in keys if keys.count(key) > 1}):
-        words.notes.error(node.line, f"{where}: two rules are called '{key}'", "give each its own `id`")
+def _unique(keys: list[str], lines: list[int], where: str, words: Words) -> None:
+    for at, key in enumerate(keys):
+        if key in keys[:at]:
+            words.notes.error(lines[at], f"{where}: two rules are called '{key}'", "give each its own `id`")
 
 
 def _points(node: Yaml, where: str, groups: dict[str, tuple[Group, Fading]], inherited: Fading, words: Words) -> Points:
