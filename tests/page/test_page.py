@@ -208,6 +208,7 @@ def test_a_customer_is_shown_with_the_account_that_they_belong_to(tmp_path, brow
         champion = {"role": "champion"}
         served.do(worker.hear(("u", "Identified", 0, {}, champion, HOSTILE), ("v", "Identified", 1, {}, champion, HOSTILE), ("w", "Page Viewed", 1)))  # fmt: skip
         browser.go(f"{served.url}/#/customer/u")
+        browser.says("u", "Timeline")
         browser.until(lambda: pairs(browser, "Account"))
         assert pairs(browser, "Account") == [
             [HOSTILE, "awareness since 2026-01-01 00:00"], ["v", "champion, awareness"], ["u", "champion, awareness"],
