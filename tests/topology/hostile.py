@@ -42,6 +42,14 @@ HOSTILE = {
     "a wide expression": trigger(" || ".join(["1 == 1"] * 180)),
     "many names nearly the same": _HEAD + "triggers:\n" + "".join(f"  - {{id: reminder{chr(97 + at % 26)}{chr(97 + at // 26 % 26)}{chr(97 + at // 676)}, event: A}}\n" for at in range(1_500)),
     "many stages": _HEAD + "stages:\n  - s\n" + "".join(f"  - s{at}: {{when: {{stage: s{at + 1}}}}}\n" for at in range(1_000)),
+    "policies that are not there, each nearly one that is": _HEAD + "policies:\n" + "".join(f"  policy{at}: {{}}\n" for at in range(3_000)) + "triggers:\n" + "".join(f"  - {{id: t{at}, event: A, policy: polisy{at}}}\n" for at in range(3_000)),
+    "conditions that are not there": _HEAD + "define:\n" + "".join(f"  busy{at}: {{event: A}}\n" for at in range(3_000)) + "triggers:\n" + "".join(f"  - {{id: t{at}, when: bussy{at}}}\n" for at in range(3_000)),
+    "scores that are not there": _HEAD + "scores:\n" + "".join(f"  score{at}: {{points: []}}\n" for at in range(2_000)) + "triggers:\n" + "".join(f"  - {{id: t{at}, when: {{where: \"score('scoer{at}') > 1\"}}}}\n" for at in range(2_000)),
+    "keys that are nearly known": _HEAD + "".join(f"scores{at}: 1\n" for at in range(13_000)),
+    "segments that name each other": _HEAD + "segments:\n" + "".join(f"  s{at}: {{segment: s{at + 1}}}\n" for at in range(5_500)),
+    "segments that name each other twice": _HEAD + "segments:\n" + "".join(f"  s{at}: {{all: [{{segment: s{at + 1}}}, {{not: {{segment: s{at + 1}}}}}]}}\n" for at in range(1_000)),
+    "many cells": _HEAD + "scores:\n  f: {traits: [{where: traits.x, points: 1}], grades: [{A: 1}]}\n  e: {points: [{event: A, points: 1}], bands: [{b: {enter: 1}}]}\nmatrix:\n  rows: f\n  columns: e\n  cells:\n" + "".join(f"    c{at}: A/x\n" for at in range(9_000)),
+    "rules of one name": _HEAD + "scores:\n  s:\n    points:\n" + "      - {event: A, points: 1}\n" * 5_500,
     "names that name each other": _HEAD + "define:\n" + "".join(f"  d{at}: {{all: [d{at + 1}, d{at + 1}]}}\n" for at in range(3_000)),
 }  # fmt: skip
 

@@ -42,6 +42,7 @@ class Reach:
         """The value that each score cannot exceed."""
         self._scores = {score.name: score for score in journey.scores}
         self._segments = {segment.name: segment.when for segment in journey.segments}
+        self._told: dict[tuple[str, frozenset[str], frozenset[str]], bool | None] = {}
         self._ordered = tuple(stage.name for stage in journey.stages if not stage.side)
         self._rank = {name: rank for rank, name in enumerate(self._ordered)}
         self.stages = self._stages()
@@ -91,7 +92,7 @@ class Reach:
             case Reached(stage=stage):
                 return self._reached(stage, found)
             case InSegment(segment=segment):
-                return self.verdict(self._segments[segment], here, found) if segment in self._segments else None
+                return self._segment(segment, here, found)
             case All(of=parts):
                 return self._all(parts, here, found)
             case AnyOf(of=parts):
@@ -99,6 +100,15 @@ class Reach:
                 return True if True in answers else False if answers == {False} else None
             case Not(of=part):
                 return self._not(part, here, found)
+
+    def _segment(self, name: str, here: frozenset[str], found: frozenset[str]) -> bool | None:
+        """Of a segment that several name, once."""
+        if name not in self._segments:
+            return None
+        asked = name, here, found
+        if asked not in self._told:
+            self._told[asked] = self.verdict(self._segments[name], here, found)
+        return self._told[asked]
 
     def _all(self, parts: tuple[Condition, ...], here: frozenset[str], found: frozenset[str]) -> bool | None:
         asked = [set(part.stages) for part in parts if isinstance(part, InStage)]

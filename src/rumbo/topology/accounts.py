@@ -158,7 +158,7 @@ def _score(name: str, node: Yaml, journey: Journey | None, notes: Notes) -> Roll
         return None
     score = next((each for each in journey.scores if each.name == name), None)
     if score is None:
-        notes.unknown(node.line, "accounts.scores: score", name, (each.name for each in journey.scores))
+        notes.unknown(node.line, "accounts.scores: score", name, [each.name for each in journey.scores])
         return None
     if not _is_said(score):
         notes.warn(

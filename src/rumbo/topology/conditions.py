@@ -23,7 +23,6 @@ from rumbo.core.definition import (
     Where,
 )
 from rumbo.topology.fields import Fields, kind
-from rumbo.topology.problem import meant
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml
 
@@ -65,9 +64,7 @@ def condition(node: Yaml, where: str, words: Words) -> Condition | None:
 
 def _named(name: str, line: int, where: str, words: Words) -> Condition | None:
     if name not in words.defines:
-        words.notes.error(
-            line, f"{where}: '{name}' is not defined", meant(name, words.defines) or "add it under `define`"
-        )
+        words.notes.unknown(line, f"{where}:", name, words.defines)
         return None
     if name in words.building:
         chain = " -> ".join((*words.building, name))

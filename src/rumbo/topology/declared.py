@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -10,11 +11,12 @@ import msgspec
 from rumbo.core.interaction import folded
 from rumbo.core.tracking import ANY, EventNeed, FieldNeed, TrackingPlan
 from rumbo.topology.fields import Fields, kind
-from rumbo.topology.problem import Notes, meant
+from rumbo.topology.problem import Notes
 from rumbo.topology.yaml import Yaml
 
 TYPES: Final = ("string", "number", "boolean", "array", "object", "any")
 PLAN: Final = ("events", "traits")
+_TRAITS: Final = re.compile(r"\btraits(?:\.\w+)+")
 
 
 class Declared(msgspec.Struct):
@@ -68,37 +70,37 @@ def _types(node: Yaml | None, where: str, notes: Notes) -> dict[str, str]:
 
 def undeclared(need: TrackingPlan, plan: Declared, files: Iterable[tuple[Notes, Yaml]]) -> None:
     """Warn of every event and field that a rule needs and the plan does not have, where it is mentioned first."""
-    places = list(files)
+    places = _Places(files)
     for event in need.events:
         if event.key == ANY:
             continue
-        notes, line = _place(event.key, places)
+        notes, line = places.of(event.key)
         if event.key not in plan.events:
-            cure = _cure(event.event, plan.names.values())
+            cure = _cure(event.event, plan.names.values(), notes)
             notes.warn(line, f"event '{event.event}' is not in the tracking plan", cure)
             continue
-        for said, cure in _fields(event, plan.events[event.key]):
+        for said, cure in _fields(event, plan.events[event.key], notes):
             notes.warn(line, f"event '{event.event}': {said}", cure)
     for trait in need.traits:
         name = trait.field.removeprefix("traits.")
-        notes, line = _place(name, places, trait.field)
-        for said, cure in _field(trait, name, plan.traits):
+        notes, line = places.of(folded(name), trait.field)
+        for said, cure in _field(trait, name, plan.traits, notes):
             notes.warn(line, f"customer: {said}", cure)
 
 
-def _fields(event: EventNeed, types: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _fields(event: EventNeed, types: dict[str, str], notes: Notes) -> Iterator[tuple[str, str]]:
     for field in event.fields:
-        yield from _field(field, field.field.removeprefix("event."), types)
+        yield from _field(field, field.field.removeprefix("event."), types, notes)
 
 
-def _field(field: FieldNeed, name: str, types: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _field(field: FieldNeed, name: str, types: dict[str, str], notes: Notes) -> Iterator[tuple[str, str]]:
     users = f"read by {', '.join(field.used_by)}"
     given = next(
         (types[each] for each in _above(name) if each in types and (each == name or types[each] in {"object", "any"})),
         None,
     )
     if given is None:
-        yield f"`{field.field}` ({users}) is not in the tracking plan", _cure(name, types)
+        yield f"`{field.field}` ({users}) is not in the tracking plan", _cure(name, types, notes)
     elif field.types and given != "any" and given not in field.types and name in types:
         yield (
             f"`{field.field}` ({users}) is {given} in the tracking plan, where {' or '.join(field.types)} is needed",
@@ -106,9 +108,9 @@ def _field(field: FieldNeed, name: str, types: dict[str, str]) -> Iterator[tuple
         )
 
 
-def _cure(name: str, known: Iterable[str]) -> str:
-    said = meant(name, known)
-    return said if said.startswith("did you") else "add it there, and have it collected"
+def _cure(name: str, known: Collection[str], notes: Notes) -> str:
+    near = notes.nearest(name, known)
+    return f"did you mean '{near}'?" if near is not None else "add it there, and have it collected"
 
 
 def _above(name: str) -> Iterator[str]:
@@ -117,13 +119,24 @@ def _above(name: str) -> Iterator[str]:
     return (".".join(parts[:length]) for length in range(len(parts), 0, -1))
 
 
-def _place(name: str, places: list[tuple[Notes, Yaml]], path: str = "") -> tuple[Notes, int]:
-    """Where a text is this name, or an expression reads this path."""
-    for notes, root in places:
-        for node in _texts(root):
-            if folded(node.value) == folded(name) or (path and path in node.value):
-                return notes, node.line
-    return places[0][0], 1
+class _Places:
+    """Where each text, and each trait that an expression reads, stands first."""
+
+    def __init__(self, files: Iterable[tuple[Notes, Yaml]]) -> None:
+        found = [(notes, node) for notes, root in files for node in _texts(root)]
+        self._places = [(notes, node.line) for notes, node in found]
+        self._first: dict[str, int] = {}
+        for at, (_, node) in enumerate(found):
+            self._first.setdefault(folded(node.value), at)
+            for path in _TRAITS.findall(node.value) if "traits." in node.value else ():
+                for above in _above(path):
+                    self._first.setdefault(above, at)
+
+    def of(self, name: str, path: str = "") -> tuple[Notes, int]:
+        """Where a text is this (folded) name, or an expression reads this path."""
+        return self._places[
+            min(self._first.get(name, len(self._places) - 1), self._first.get(path, len(self._places) - 1))
+        ]
 
 
 def _texts(root: Yaml) -> Iterator[Yaml]:

@@ -13,7 +13,7 @@ from rumbo.core.zone import find_zone
 from rumbo.topology.fields import Fields
 from rumbo.topology.fit import matrix_names
 from rumbo.topology.flows import acts_of
-from rumbo.topology.problem import Notes, meant
+from rumbo.topology.problem import Notes
 from rumbo.topology.yaml import Yaml, plain
 
 CUSTOMER = "example"
@@ -231,7 +231,7 @@ def _expectation(node: Yaml, where: str, names: dict[str, list[str]] | None, not
     kind = kinds[0]
     name = fields.text(kind) or ""
     if names is not None and kind in names and name not in names[kind]:
-        notes.error(fields.at(kind), f"{where}: {kind} '{name}' is not defined", meant(name, names[kind]))
+        notes.error(fields.at(kind), f"{where}: {kind} '{name}' is not defined", notes.meant(name, names[kind]))
     mine, other = ("account", "customer") if kind in _OF_ACCOUNTS else ("customer", "account")
     if fields.has(other):
         notes.error(

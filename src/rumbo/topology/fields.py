@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rumbo.core.instant import Duration, parse_duration
-from rumbo.topology.problem import Notes, meant
+from rumbo.topology.problem import Notes
 from rumbo.topology.yaml import Yaml, plain
 
 
@@ -25,7 +25,7 @@ class Fields:
         self._found = node.value
         for key in node.value:
             if key not in self._known:
-                notes.error(node.keys[key], f"{where}: `{key}` is not known", meant(key, self._known))
+                notes.error(node.keys[key], f"{where}: `{key}` is not known", notes.meant(key, self._known))
 
     def has(self, key: str) -> bool:
         """Whether the key is there (and known)."""

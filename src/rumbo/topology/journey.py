@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from rumbo.core.definition import Act, Contact, Derived, Journey
 from rumbo.topology.authority import authority, flaps
@@ -38,7 +39,7 @@ def build_journey(node: Yaml, notes: Notes, contact: Contact, derived: Derived |
     entries = stage_entries(fields.items("stages"), words)
     words.stage_names = tuple(each for each, _ in entries)
     words.segment_names = (*fields.mapping("segments"), *matrix_names(fields.node("matrix")))
-    for each in sorted({each for each in words.segment_names if words.segment_names.count(each) > 1}):
+    for each in sorted(each for each, count in Counter(words.segment_names).items() if count > 1):
         notes.error(fields.at("matrix"), f"matrix: a segment is called '{each}' already", "give the cell another name")
     for each in words.defines:
         condition(Yaml(each, fields.at("define")), "define", words)

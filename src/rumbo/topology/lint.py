@@ -13,7 +13,7 @@ from rumbo.core.reach import Reach
 from rumbo.topology.fit import matrix_names
 from rumbo.topology.lint_flow import FlowLint
 from rumbo.topology.words import Words
-from rumbo.topology.yaml import Yaml, inside
+from rumbo.topology.yaml import Yaml, inside, named
 
 _NEAR = 0.92
 _NEAR_WORD = 0.8
@@ -34,14 +34,17 @@ class _Lint:
     def __init__(self, journey: d.Journey, node: Yaml, words: Words) -> None:
         self._journey, self._node, self._notes = journey, node, words.notes
         self._reach, self._words = Reach(journey), words
+        self._lists = {name: named(found) for name, found in node.value.items()} if isinstance(node.value, dict) else {}
+        """What is listed under each key, by name."""
 
     def look(self) -> None:
         for stage in self._journey.stages:
             self._stage(stage)
         for score in self._journey.scores:
             self._score(score)
+        cells = frozenset(matrix_names(inside(self._node, "matrix")))
         for segment in self._journey.segments:
-            cell = segment.name in matrix_names(inside(self._node, "matrix"))
+            cell = segment.name in cells
             path = ("matrix", "cells", segment.name) if cell else ("segments", segment.name)
             where, line = ".".join(path), self._line(*path)
             self._constant(segment.when, line, where, "nobody is ever in it", "everybody is always in it")
@@ -62,8 +65,9 @@ class _Lint:
     def _line(self, *path: str) -> int:
         """The line of what stands there: keys of mappings, names in lists."""
         node = self._node
-        for name in path:
-            found = inside(node, name)
+        for depth, name in enumerate(path):
+            listed = self._lists.get(path[0]) if depth == 1 else None
+            found = listed.get(name) if listed else inside(node, name)
             if found is None:
                 break
             node = found
@@ -156,8 +160,7 @@ class _Lint:
                 pass
 
     def _flow(self, flow: d.Flow) -> None:
-        node = inside(self._node, "flows")
-        own = inside(node, flow.id) if node is not None else None
+        own = self._lists.get("flows", {}).get(flow.id)
         found = FlowLint(flow, own or self._node, self._reach, self._notes)
         found.look(self._constant)
         self._on(flow.enter.on, ("flows", flow.id, "enter"), f"flows.{flow.id}.enter", "nobody ever begins it")

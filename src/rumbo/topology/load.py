@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -50,6 +51,7 @@ _KEYS = (
 )
 _SOURCE = ("topic", "format", "key", "lateness", "map", "max_bytes", "max_age")
 _OUTPUTS = tuple(OutputTopics.__struct_fields__)
+MOST_JOURNEYS: Final = 64
 MOST_EVENTS: Final = 5_000
 MOST_WITHIN: Final = 400 * DAY
 WITHIN: Final = Late().within
@@ -99,12 +101,17 @@ class Loaded:
         files = fields.names("journeys")
         if not files:
             notes.error(node.line, "topology: `journeys` is missing", "for example journeys: [journey.yaml]")
+        if len(files) > MOST_JOURNEYS:
+            notes.error(
+                fields.at("journeys"), f"topology: more than {MOST_JOURNEYS} journeys", "a topology for each team is easier to run"
+            )  # fmt: skip
+            files = files[:MOST_JOURNEYS]
         terms = contact(fields.node("contact"), notes)
         signals = derived(fields, notes)
         journeys = tuple(filter(None, (self._journey(file, terms, signals) for file in files)))
         belonging = accounts(fields, journeys, self._named(), notes)
         made = self._made(fields, journeys, (terms, signals, belonging), notes)
-        for name in {each.id for each in journeys if [other.id for other in journeys].count(each.id) > 1}:
+        for name in sorted(name for name, count in Counter(each.id for each in journeys).items() if count > 1):
             notes.error(
                 fields.at("journeys"), f"two journeys are called '{name}'", "ids must differ: decisions hang on them"
             )

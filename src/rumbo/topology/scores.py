@@ -103,9 +103,11 @@ def score(name: str, node: Yaml, bands: tuple[Band, ...], words: Words) -> Score
 
 
 def _unique(keys: list[str], lines: list[int], where: str, words: Words) -> None:
-    for at, key in enumerate(keys):
-        if key in keys[:at]:
-            words.notes.error(lines[at], f"{where}: two rules are called '{key}'", "give each its own `id`")
+    seen: set[str] = set()
+    for key, line in zip(keys, lines, strict=True):
+        if key in seen:
+            words.notes.error(line, f"{where}: two rules are called '{key}'", "give each its own `id`")
+        seen.add(key)
 
 
 def _points(node: Yaml, where: str, groups: dict[str, tuple[Group, Fading]], inherited: Fading, words: Words) -> Points:

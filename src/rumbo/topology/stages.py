@@ -10,6 +10,7 @@ from rumbo.topology.words import Words
 from rumbo.topology.yaml import Yaml
 
 _STAGE = ("when", "back_to", "stuck_after", "side", "from", "until", "min_dwell")
+MOST_STAGES = 256
 QUANTILES = ("p50", "p75", "p90", "p95")
 
 
@@ -28,6 +29,11 @@ def stage_entries(nodes: list[Yaml], words: Words) -> list[tuple[str, Yaml]]:
                 "stages: each is a name, or a name with its rules",
                 "- adoption: {when: {event: Report Exported}}",
             )
+    if len(found) > MOST_STAGES:
+        words.notes.error(
+            found[MOST_STAGES][1].line, f"stages: more than {MOST_STAGES}", "a customer is in one of a few stages; what happens in one is a flow"
+        )  # fmt: skip
+        found = found[:MOST_STAGES]
     seen: dict[str, int] = {}
     for name, body in found:
         if name in seen:

@@ -23,7 +23,6 @@ from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
 from rumbo.topology.limits import KEYS, limits
 from rumbo.topology.patterns import PATTERNS
-from rumbo.topology.problem import meant
 from rumbo.topology.words import Words, event_fields, event_test
 from rumbo.topology.yaml import Yaml, plain
 
@@ -78,7 +77,9 @@ def policy_of(fields: Fields, where: str, policies: dict[str, Policy], words: Wo
     """The policy that it names."""
     name = fields.text("policy")
     if name is not None and name not in policies:
-        words.notes.error(fields.at("policy"), f"{where}: policy '{name}' is not defined", meant(name, policies))
+        words.notes.error(
+            fields.at("policy"), f"{where}: policy '{name}' is not defined", words.notes.meant(name, policies)
+        )
     return policies.get(name) if name is not None else None
 
 

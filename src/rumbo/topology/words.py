@@ -48,6 +48,8 @@ class Words:
         self.weights: dict[int, int] = {}
         """How many parts a condition has, by its identity; `kept` keeps it alive."""
         self.kept: list[Condition] = []
+        self._known: tuple[tuple[object, ...], Environment] | None = None
+        """The environment made last, and of what."""
         self.events: dict[str, tuple[str, int]] = {}
         """Folded event name -> as it was written first, and where."""
 
@@ -74,7 +76,7 @@ class Words:
             self.notes.error(line, f"{where}: `{_short(text)}`: {error.message}", error.hint or _TRY)
             return text
         env = TRAITS_ENVIRONMENT if traits_only else self._environment(event_only=event_only)
-        found = problems(node, env, wants=wants)
+        found = problems(node, env, wants=wants, nearest=self.notes.nearest)
         for problem in found:
             self.notes.error(line, f"{where}: {problem.message}", problem.hint or _TRY)
         if wants == "bool" and not found:
@@ -95,17 +97,18 @@ class Words:
     def _environment(self, *, event_only: bool) -> Environment:
         if event_only:
             return EVENT_ENVIRONMENT
-        scores, stages = tuple(self.bands), self.stage_names
-        return Environment(
-            {**_EVENT, "stage": "string"},
-            {
+        asked = self.bands, self.stage_names, self.segment_names
+        if self._known is None or any(one is not other for one, other in zip(asked, self._known[0], strict=True)):
+            scores, stages = tuple(self.bands), self.stage_names
+            functions = {
                 **_EVENT_FUNCTIONS,
                 "score": Signature(("string",), "number", choices=scores),
                 "band": Signature(("string",), "string", choices=scores),
                 "entered": Signature(("string",), "bool", choices=stages),
                 "segment": Signature(("string",), "bool", choices=self.segment_names),
-            },
-        )
+            }
+            self._known = asked, Environment({**_EVENT, "stage": "string"}, functions)
+        return self._known[1]
 
 
 def _short(text: str) -> str:

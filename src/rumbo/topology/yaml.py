@@ -185,13 +185,19 @@ def inside(node: Yaml, name: str) -> Yaml | None:
     if isinstance(node.value, dict):
         found = node.value.get(name)
         return found if isinstance(found, Yaml) else None
+    return named(node).get(name)
+
+
+def named(node: Yaml) -> dict[str, Yaml]:
+    """The items of a list by all that they may be called, the first one of each name."""
+    found: dict[str, Yaml] = {}
     for item in node.value if isinstance(node.value, list) else ():
-        if item.value == name:
-            return item  # type: ignore[no-any-return]  # a list of Yaml
-        if isinstance(item.value, dict):
-            if name in item.value:
-                inner = item.value[name]
-                return inner if inner.value is not None else item  # type: ignore[no-any-return]  # the same
-            if (own := item.value.get("id")) is not None and own.value == name:
-                return item  # type: ignore[no-any-return]  # the same
-    return None
+        if isinstance(item.value, str):
+            found.setdefault(item.value, item)
+        elif isinstance(item.value, dict):
+            for name, inner in item.value.items():
+                found.setdefault(name, inner if inner.value is not None else item)
+            own = item.value.get("id")
+            if own is not None and isinstance(own.value, str):
+                found.setdefault(own.value, item)
+    return found

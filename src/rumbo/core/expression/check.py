@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 from typing import Literal as OneOf
@@ -63,9 +63,19 @@ _GIVES: Final[dict[str, Type]] = {
 }  # fmt: skip
 
 
-def problems(node: Node, env: Environment, *, wants: Type = "dyn") -> list[ExpressionError]:
+Nearest = Callable[[str, Collection[str]], str | None]
+"""The name that was probably meant, of those that there are; None for none."""
+
+
+def _nearest(name: str, among: Collection[str]) -> str | None:
+    return next(iter(get_close_matches(name, list(among), 1, 0.6)), None)
+
+
+def problems(
+    node: Node, env: Environment, *, wants: Type = "dyn", nearest: Nearest = _nearest
+) -> list[ExpressionError]:
     """Every problem; none when the expression may be compiled. `wants` is the type that its place needs."""
-    checker = _Checker(env)
+    checker = _Checker(env, nearest)
     gives = checker.type_of(node)
     if not _fits(gives, wants):
         checker.say(f"`{unparse(node)}` gives a {gives}, where a {_name(wants)} is needed")
@@ -96,8 +106,8 @@ def _name(kind: Type) -> str:
 
 
 class _Checker:
-    def __init__(self, env: Environment) -> None:
-        self._env, self.found = env, list[ExpressionError]()
+    def __init__(self, env: Environment, nearest: Nearest) -> None:
+        self._env, self._nearest, self.found = env, nearest, list[ExpressionError]()
 
     def say(self, message: str, hint: str = "") -> None:
         self.found.append(ExpressionError(message, 0, hint))
@@ -147,10 +157,10 @@ class _Checker:
                     return kind if length == len(names) else "dyn"
                 break
         text = ".".join(names)
-        near = get_close_matches(text, [*fields, *(f"{each}.{names[-1]}" for each in fields)], 1, 0.6)
+        near = self._nearest(text, [*fields, *(f"{each}.{names[-1]}" for each in fields)])
         self.say(
             f"`{text}` is not a name that is known here",
-            f"did you mean `{near[0]}`?" if near else "known are " + ", ".join(fields),
+            f"did you mean `{near}`?" if near else "known are " + ", ".join(fields),
         )
         return "dyn"
 
@@ -201,8 +211,8 @@ class _Checker:
             return _GIVES[name]
         signature = self._env.functions.get(name)
         if signature is None:
-            near = get_close_matches(name, [*self._env.functions, *FUNCTIONS], 1, 0.6)
-            self.say(f"{name}() is not a function that is known here", f"did you mean {near[0]}()?" if near else "")
+            near = self._nearest(name, [*self._env.functions, *FUNCTIONS])
+            self.say(f"{name}() is not a function that is known here", f"did you mean {near}()?" if near else "")
             return "dyn"
         self._signature(name, args, signature)
         return signature.gives
@@ -216,8 +226,8 @@ class _Checker:
                 self.say(f"{name}() takes a literal {wants} here, not `{unparse(arg)}`")
         first = args[0].value if args and isinstance(args[0], Literal) else None
         if signature.choices is not None and isinstance(first, str) and first not in signature.choices:
-            near = get_close_matches(first, signature.choices, 1, 0.6)
-            self.say(f"{name}('{first}'): '{first}' is not defined", f"did you mean '{near[0]}'?" if near else "")
+            near = self._nearest(first, signature.choices)
+            self.say(f"{name}('{first}'): '{first}' is not defined", f"did you mean '{near}'?" if near else "")
 
     def _method(self, of: Node, name: str, args: tuple[Node, ...]) -> Type:
         known = METHODS.get(name)
