@@ -109,6 +109,18 @@ def test_what_a_declared_plan_lacks_is_said_at_its_first_mention(tmp_path):
     ]  # fmt: skip
 
 
+def test_what_is_written_nowhere_is_missed_at_the_head_of_the_first_file(tmp_path):
+    """An account is read by itself where `accounts` says no more: no line of the files asks for its trait."""
+    body = f"stages: [one]\ntriggers:\n  - {{id: a, event: Page Viewed, {MILD}}}\n"
+    plan = "events: {Page Viewed: {properties.x: any}}\n"
+    found = warnings(tmp_path, body, f"{TOPOLOGY}accounts: {{}}\nplan: plan.yaml\n", plan)
+    assert (
+        1,
+        "customer: `traits.role` (read by accounts) is not in the tracking plan",
+        "add it there, and have it collected",
+    ) in found
+
+
 def test_a_journey_without_stages_has_segments_all_the_same(tmp_path):
     body = "scores: {s: {points: [{event: A, points: 1}], bands: [{low: {enter: 2}}]}}\nsegments: {g: {all: [{event: A}, {not: {score: s, at_least: low}}]}}\n"
     assert warnings(tmp_path, body) == []

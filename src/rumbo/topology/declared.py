@@ -120,11 +120,12 @@ def _above(name: str) -> Iterator[str]:
 
 
 class _Places:
-    """Where each text, and each trait that an expression reads, stands first."""
+    """Where each text, and each trait that an expression reads, stands first; what stands nowhere is told at the head of the first file."""
 
     def __init__(self, files: Iterable[tuple[Notes, Yaml]]) -> None:
-        found = [(notes, node) for notes, root in files for node in _texts(root)]
-        self._places = [(notes, node.line) for notes, node in found]
+        read = list(files)
+        found = [(notes, node) for notes, root in read for node in _texts(root)]
+        self._places = [*((notes, node.line) for notes, node in found), (read[0][0], 1)]
         self._first: dict[str, int] = {}
         for at, (_, node) in enumerate(found):
             self._first.setdefault(folded(node.value), at)
@@ -134,9 +135,8 @@ class _Places:
 
     def of(self, name: str, path: str = "") -> tuple[Notes, int]:
         """Where a text is this (folded) name, or an expression reads this path."""
-        return self._places[
-            min(self._first.get(name, len(self._places) - 1), self._first.get(path, len(self._places) - 1))
-        ]
+        nowhere = len(self._places) - 1
+        return self._places[min(self._first.get(name, nowhere), self._first.get(path, nowhere))]
 
 
 def _texts(root: Yaml) -> Iterator[Yaml]:
