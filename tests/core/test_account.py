@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rumbo.core import definition as d
-from rumbo.core.account import CONTACTS, RECENT, SHOWN, Account, AccountMachine, ContactChange, dump, load
+from rumbo.core.account import CONTACTS, RECENT, Account, ContactChange, dump, load
 from rumbo.core.instant import DAY
 from rumbo.core.retraction import net
+from rumbo.core.rollup import SHOWN, AccountMachine
 
 ORDERED = ("one", "two", "three", "four")
 SIDES = ("lost", "away")

@@ -2,7 +2,7 @@
 
 The stage that decides writes changes of contacts to a topic of the topology's own, each to the partition of its account, within its own
 transactions; here they are read committed, and accounts, decisions and position commit together again. It decides nothing: that is the
-account machine's (`core.account`).
+account machine's (`core.rollup`).
 """
 
 from __future__ import annotations

@@ -17,13 +17,13 @@ from zlib import crc32
 
 import msgspec
 
-from rumbo.core.account import AccountMachine
 from rumbo.core.belonging import Telling
 from rumbo.core.decision import Decision
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.interaction import Interaction
 from rumbo.core.profile import Profile
 from rumbo.core.program import Program
+from rumbo.core.rollup import AccountMachine
 from rumbo.engine import position as record
 from rumbo.engine.clock import event_clock, live_clock
 from rumbo.engine.failpoint import Failpoints

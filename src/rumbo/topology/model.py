@@ -7,11 +7,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from rumbo.core.account import AccountMachine
 from rumbo.core.definition import Accounts, Contact, Derived, Journey, Late
 from rumbo.core.instant import MINUTE, Duration
 from rumbo.core.program import Program
 from rumbo.core.refold import Refolder, Remembering
+from rumbo.core.rollup import AccountMachine
 from rumbo.intake import SourceFormat
 from rumbo.output import Mode, OutputTopics
 
