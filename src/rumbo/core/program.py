@@ -340,9 +340,7 @@ class Program:
         hashed = _blank()
         hashed.update(event.id.encode())
         digest = hashed.digest()
-        body = (crc32(event.properties_raw, event.at) & 0xFFFF).to_bytes(
-            2, "big"
-        )  # of the instant its low 32 bits count
+        body = (crc32(event.properties_raw, event.at) & 0xFFFF).to_bytes(2, "big")  # the instant's low 32 bits count
         ring = profile.ring
         found = _place(ring, digest) if digest in ring else -1
         if found >= 0:

@@ -35,25 +35,23 @@ History = Callable[[], Iterable[RawRecord]]
 """The records from the first on, each time it is asked."""
 
 
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the customer stood."""
-
+class _Stood(msgspec.Struct, frozen=True, omit_defaults=True):
     clock: str
     stage: str
     since: str
     high_water: str
     scores: dict[str, float]
+
+
+class Standing(_Stood, frozen=True):
+    """Where the customer stood."""
+
     events: int
 
 
-class AccountStanding(msgspec.Struct, frozen=True, omit_defaults=True):
+class AccountStanding(_Stood, frozen=True):
     """Where an account stood, and how many contacts counted."""
 
-    clock: str
-    stage: str
-    since: str
-    high_water: str
-    scores: dict[str, float]
     contacts: int
 
 

@@ -12,7 +12,7 @@ from rumbo.topology.fields import Fields
 from rumbo.topology.fit import matrix, matrix_names
 from rumbo.topology.flows import flow
 from rumbo.topology.lint import lint
-from rumbo.topology.problem import Notes
+from rumbo.topology.problem import Notes, again
 from rumbo.topology.scores import bands_of, score
 from rumbo.topology.segments import segments
 from rumbo.topology.stages import stage, stage_entries
@@ -85,15 +85,11 @@ def _head(fields: Fields, notes: Notes) -> tuple[str, str]:
 
 def _unique(items: list[Yaml], notes: Notes, what: str) -> None:
     """Ids as they are written, whatever else is wrong with what they name."""
-    first: dict[str, int] = {}
-    for item in items:
-        given = item.value.get("id") if isinstance(item.value, dict) else None
-        if given is None or not isinstance(given.value, str):
-            continue
-        if given.value in first:
-            before = f"(first on line {first[given.value]})"
-            notes.error(given.line, f"{what}: '{given.value}' stands twice {before}", "ids must differ")
-        first.setdefault(given.value, given.line)
+    ids = [item.value.get("id") for item in items if isinstance(item.value, dict)]
+    for name, line, first in again(
+        (each.value, each.line) for each in ids if each is not None and isinstance(each.value, str)
+    ):
+        notes.error(line, f"{what}: '{name}' stands twice (first on line {first})", "ids must differ")
 
 
 def _messages(words: Words, made: Journey) -> None:

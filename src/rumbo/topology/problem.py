@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from difflib import get_close_matches
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Final, Literal
 
 import msgspec
+
+from rumbo.core.expression import nearest_of
 
 COMPARISONS: Final = 5_000
 """Of names, that are made for the suggestions of one file: some 60 ms."""
@@ -61,4 +62,13 @@ class Notes:
         if self._comparisons < len(among):
             return None
         self._comparisons -= len(among)
-        return next(iter(get_close_matches(name, list(among), 1, 0.6)), None)
+        return nearest_of(name, among)
+
+
+def again(named: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int, int]]:
+    """Names, with their lines, that stood before: the name, its line, the line on which it stood first."""
+    first: dict[str, int] = {}
+    for name, line in named:
+        if name in first:
+            yield name, line, first[name]
+        first.setdefault(name, line)

@@ -12,6 +12,7 @@ from rumbo.topology.conditions import condition
 from rumbo.topology.decay import Fading, fading
 from rumbo.topology.fields import Fields
 from rumbo.topology.fit import disqualify, grades_of, resets, trait_rules
+from rumbo.topology.problem import again
 from rumbo.topology.words import Words, event_fields
 from rumbo.topology.yaml import Yaml, plain
 
@@ -103,11 +104,8 @@ def score(name: str, node: Yaml, bands: tuple[Band, ...], words: Words) -> Score
 
 
 def _unique(keys: list[str], lines: list[int], where: str, words: Words) -> None:
-    seen: set[str] = set()
-    for key, line in zip(keys, lines, strict=True):
-        if key in seen:
-            words.notes.error(line, f"{where}: two rules are called '{key}'", "give each its own `id`")
-        seen.add(key)
+    for key, line, _ in again(zip(keys, lines, strict=True)):
+        words.notes.error(line, f"{where}: two rules are called '{key}'", "give each its own `id`")
 
 
 def _points(node: Yaml, where: str, groups: dict[str, tuple[Group, Fading]], inherited: Fading, words: Words) -> Points:

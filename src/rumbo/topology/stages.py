@@ -6,6 +6,7 @@ from rumbo.core.definition import Back, Stage
 from rumbo.core.instant import DAY, Duration
 from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
+from rumbo.topology.problem import again
 from rumbo.topology.words import Words
 from rumbo.topology.yaml import Yaml
 
@@ -34,13 +35,8 @@ def stage_entries(nodes: list[Yaml], words: Words) -> list[tuple[str, Yaml]]:
             found[MOST_STAGES][1].line, f"stages: more than {MOST_STAGES}", "a customer is in one of a few stages; what happens in one is a flow"
         )  # fmt: skip
         found = found[:MOST_STAGES]
-    seen: dict[str, int] = {}
-    for name, body in found:
-        if name in seen:
-            words.notes.error(
-                body.line, f"stages: '{name}' stands twice (first on line {seen[name]})", "keep one of them"
-            )
-        seen.setdefault(name, body.line)
+    for name, line, first in again((name, body.line) for name, body in found):
+        words.notes.error(line, f"stages: '{name}' stands twice (first on line {first})", "keep one of them")
     return found
 
 

@@ -67,12 +67,13 @@ Nearest = Callable[[str, Collection[str]], str | None]
 """The name that was probably meant, of those that there are; None for none."""
 
 
-def _nearest(name: str, among: Collection[str]) -> str | None:
+def nearest_of(name: str, among: Collection[str]) -> str | None:
+    """The name of *among* that was probably meant; None where none is near."""
     return next(iter(get_close_matches(name, list(among), 1, 0.6)), None)
 
 
 def problems(
-    node: Node, env: Environment, *, wants: Type = "dyn", nearest: Nearest = _nearest
+    node: Node, env: Environment, *, wants: Type = "dyn", nearest: Nearest = nearest_of
 ) -> list[ExpressionError]:
     """Every problem; none when the expression may be compiled. `wants` is the type that its place needs."""
     checker = _Checker(env, nearest)
