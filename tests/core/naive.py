@@ -200,6 +200,9 @@ class Naive:
                     self.bands[score.name] = _risen(score, -1, self.total(score, self.now))
                     self.traits = known
                     called += self._band(score)
+            for score in self.journey.scores:
+                called += self._first_judged(score, event)
+            self._segments(each for each in self.journey.segments if not self._asked(each.when, event, called))
             self._fire([*called, *([d.OnStage(self.ranks[0], "entered")] if self.ranks else [])])
         self.events.append(event)
         banded = [on for score in self.journey.scores for on in self._scored(score, event)]
@@ -301,13 +304,21 @@ class Naive:
             called += self._judge(score)
         return called
 
+    def _first_judged(self, score: d.Score, event: Interaction) -> list[d.On]:
+        """What holds of a score of which nothing is known yet, where the first interaction does not name it."""
+        for at, reset in enumerate(score.resets):
+            if reset.events is None and event.key not in _names(reset.when):
+                self._resets(score, at, reset, None)
+        named = any(event.key in _names(each.when) for each in score.disqualify)
+        return [] if named else self._judge(score)
+
     def _reset(self, score: d.Score, event: Interaction | None = None) -> list[d.On]:
         """Resets by this interaction, and those whose condition has become true."""
         changed = False
         for at, reset in enumerate(score.resets):
             if self._resets(score, at, reset, event):
                 changed |= self._scale(score, reset)
-        return self._band(score) if changed else []
+        return (self._band(score) or [d.OnBand(score.name, "")]) if changed else []
 
     def _resets(self, score: d.Score, at: int, reset: d.Reset, event: Interaction | None) -> bool:
         if reset.events is not None:
@@ -322,11 +333,12 @@ class Naive:
 
     def _scale(self, score: d.Score, reset: d.Reset) -> bool:
         rules = [rule for rule in score.rules if reset.group in {None, rule.group}]
-        total, factor = fsum(each for rule in rules for each in self._worth(score, rule, self.now)), reset.multiply
+        worth = [each for rule in rules for each in self._worth(score, rule, self.now)]
+        total, factor = fsum(worth), reset.multiply
         if reset.set is not None:
             factor = reset.set / total if total > reset.set else 1.0
         self.scaled[score.name].append(Scaled(len(self.events), reset.group, factor))
-        return factor != 1.0
+        return factor != 1.0 and bool(worth)
 
     def _judge(self, score: d.Score) -> list[d.On]:
         """The first reason not to report the score; with it the band is left, without it the points count again."""
@@ -379,7 +391,7 @@ class Naive:
         met = [each for each in self.entries if each[1] == self.now]
         aside = [target for target, _, direction in met if direction in {"aside", "return", "backward"}]
         if want.direction == "forward" and met:
-            return met[-1][2] == "forward"
+            return met[-1][2] in {"", "forward"}
         return want.target not in aside
 
     def _wants(self) -> Want | None:

@@ -57,6 +57,8 @@ class Compiled(NamedTuple):
     """Segments that it names."""
     needs: tuple[str, int] = ("", 0)
     """A counter over the whole life and what it must have reached, or the condition cannot hold; nothing where no one is known."""
+    starts: bool = False
+    """Whether it may hold before anything that it hears has come: it is asked when the customer begins."""
 
 
 class Vocabulary(NamedTuple):
@@ -359,7 +361,7 @@ def _stage(condition: InStage | Reached, words: Vocabulary) -> Compiled:
     def explain(scope: Scope) -> list[Leaf]:
         return [Leaf(text, holds(scope), {"stage": scope.state.stage, "high_water": scope.state.high_water})]
 
-    return Compiled(holds, never, explain, frozenset(), frozenset(), stages=True)
+    return Compiled(holds, never, explain, frozenset(), frozenset(), stages=True, starts=True)
 
 
 def _segment(condition: InSegment) -> Compiled:
@@ -372,7 +374,8 @@ def _segment(condition: InSegment) -> Compiled:
         since = scope.state.segments.get(name)
         return [Leaf(f"in segment {name}", holds(scope), {"since": isoformat(since) if since is not None else None})]
 
-    return Compiled(holds, never, explain, frozenset(), frozenset(), stages=False, segments=frozenset({name}))
+    nothing = frozenset[str]()
+    return Compiled(holds, never, explain, nothing, nothing, stages=False, segments=frozenset({name}), starts=True)
 
 
 def _where(condition: Where, words: Vocabulary) -> Compiled:
@@ -387,7 +390,7 @@ def _not(inner: Compiled) -> Compiled:
         answer = ask(scope)
         return UNKNOWN if is_unknown(answer) else answer is not True
 
-    return inner._replace(holds=holds, needs=_NO_NEED)
+    return inner._replace(holds=holds, needs=_NO_NEED, starts=True)
 
 
 def _several(parts: Sequence[Compiled], *, every: bool) -> Compiled:
@@ -418,4 +421,5 @@ def _several(parts: Sequence[Compiled], *, every: bool) -> Compiled:
         any(part.stages for part in parts),
         frozenset().union(*(part.segments for part in parts)),
         next((part.needs for part in parts if part.needs[1] > 0), _NO_NEED) if every else _NO_NEED,
+        (all if every else any)(part.starts for part in parts),
     )

@@ -84,7 +84,12 @@ class Resetting(NamedTuple):
         """Whether an interaction of this name can call it."""
         if self.events is not None:
             return not self.events.names or key in self.events.names
-        return self.when is None or depends(self.when) or key in (self.when.hears or ())
+        return self.when is None or hears(self.when, key)
+
+    @property
+    def starts(self) -> bool:
+        """Whether it may be called before anything has come."""
+        return self.events is None and self.when is not None and self.when.starts
 
     def called(self, turn: Turn) -> bool:
         """Whether it is called now; a condition is remembered while it holds."""
@@ -98,6 +103,11 @@ class Resetting(NamedTuple):
         rises = self.name not in held
         held[self.name] = True
         return rises
+
+
+def hears(when: Compiled, key: str) -> bool:
+    """Whether an interaction of this name can change a condition."""
+    return depends(when) or key in (when.hears or ())
 
 
 def depends(when: Compiled) -> bool:

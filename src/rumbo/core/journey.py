@@ -132,9 +132,11 @@ class JourneyMachine:
         """The customer's first interaction."""
         event = turn.event
         state = turn.state = JourneyState(entered_at=turn.at, entry=event.id if event is not None else "")
-        self._scoring.begin(turn)
+        banded = self._scoring.begin(turn, event.key if event is not None else "")
         self._staging.begin(turn)
         self._segments.begin(turn, plan.segments)
+        self._staging.begun(turn, banded=banded)
+        self._waiting.begin(turn, banded=banded)
         self._act(turn, ())
         return state
 
@@ -209,7 +211,7 @@ class JourneyMachine:
             self._waiting.watch(turn, watches)
 
     def _reset(self, turn: Turn) -> bool:
-        """Resets and disqualifications that hang on what has changed, once an input; whether they changed a band."""
+        """Resets and disqualifications that hang on what has changed, once an input; whether they changed a score."""
         banded = False
         for look in self._scoring.on_state:
             banded |= look(turn)

@@ -17,6 +17,7 @@ from rumbo.core.fit import (
     brings_traits,
     depends,
     fitting,
+    hears,
     judged,
     looks_at,
     resettings,
@@ -31,7 +32,7 @@ from rumbo.core.state import ScoreState
 from rumbo.core.trigger import TriggerMachine
 
 Awarding = Callable[[Turn], bool]
-"""Gives one score the points that an interaction earns; whether its band changed."""
+"""Gives one score the points that an interaction earns; whether its band changed, or a reset its value."""
 
 
 class Scoring:
@@ -87,7 +88,7 @@ class Scoring:
         if resets:
             yield self._resetting(score, resets)
         judges = self._verdicts.get(name, ())
-        if any(depends(each.when) or key in (each.when.hears or ()) for each in judges):
+        if any(hears(each.when, key) for each in judges):
             yield self._judging(score, judges)
 
     def _after_state(self) -> Iterator[Awarding]:
@@ -99,10 +100,22 @@ class Scoring:
             if any(depends(each.when) for each in judges):
                 yield self._judging(self._scores[name], judges)
 
-    def begin(self, turn: Turn) -> None:
-        """The customer's first interaction: what they are."""
+    def begin(self, turn: Turn, key: str) -> bool:
+        """The customer's first interaction: what they are, and what holds of everybody until something comes; whether that puts them in a band.
+
+        What hears this interaction is asked when its points are given.
+        """
+        banded = False
         for name, fit in self._fits.items():
-            self._fitting(self._scores[name], fit)(turn)
+            banded |= self._fitting(self._scores[name], fit)(turn)
+        for name, resets in self._resets.items():
+            begun = tuple(each for each in resets if each.starts and not each.listens(key))
+            if begun:
+                self._resetting(self._scores[name], begun)(turn)
+        for name, judges in self._verdicts.items():
+            if any(each.when.starts for each in judges) and not any(hears(each.when, key) for each in judges):
+                self._judging(self._scores[name], judges)(turn)
+        return banded
 
     def mentioned(self) -> set[str]:
         """Every event name that a rule or its condition listens to by name."""
@@ -232,10 +245,9 @@ class Scoring:
                     timers[each.name] = min(due, timers.get(each.name, due))
             if not changed or state is None:
                 return False
-            banded = self._review(turn, score, state)
-            if not banded:
+            if not self._review(turn, score, state):
                 self._arm(turn, score, state)  # the crossing comes earlier
-            return banded
+            return True
 
         return hear
 
@@ -330,7 +342,7 @@ class Scoring:
         )
 
     def timers(self) -> dict[str, Callable[[Turn], bool]]:
-        """A handler for each score's timer: whether a band changed."""
+        """A handler for each score's timer: whether a band changed, or a reset the value."""
         made = {self._timer(score): self._due(score) for score in self._scores.values()}
         for name, resets in self._resets.items():
             conditional = (each for each in resets if each.events is None)

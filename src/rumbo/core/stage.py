@@ -78,9 +78,11 @@ class StageMachine:
         )
 
         self._leads_on = (
-            bool(self._sides) or any(self._edges.values()) or any(each.stages for each in self.conditions())
+            bool(self._sides)
+            or any(self._edges.values())
+            or any(each.stages or each.starts for each in self.conditions())
         )
-        """Whether an entry can open a way on."""
+        """Whether an entry, the first one too, can open a way on."""
 
     def _plain_stages(self) -> dict[str, tuple[tuple[str, int, int, Compiled], ...]]:
         """For each stage that can only be left upwards, the criteria above it from the highest down; none where there are side stages.
@@ -234,7 +236,7 @@ class StageMachine:
         met = [(before, here) for (before, _), (here, at) in pairwise(history) if at == now]
         left = [here for before, here in met if not self._rises(before, here)]
         if want.direction == "forward":
-            return self._skip and bool(met) and met[-1][1] not in left
+            return not met or (self._skip and met[-1][1] not in left)
         return want.target not in left and len(met) < HISTORY_CAP - 1
 
     def _rises(self, before: str, here: str) -> bool:

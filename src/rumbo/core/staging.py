@@ -60,7 +60,11 @@ class Staging:
             state.stage = state.high_water = first
             state.history.append((first, turn.at))
             self._entered(turn)
-            self._again(turn)
+
+    def begun(self, turn: Turn, *, banded: bool) -> None:
+        """Where scores and segments stand too: what leads on from the first stage already is gone after the interactions of this instant."""
+        if self.machine.first and not self._again(turn) and banded and self.on_bands:
+            turn.profile.timers[self._look] = turn.now
 
     def hear(self, turn: Turn) -> bool:
         """Move as the conditions say, unless something holds it; whether there was a move."""

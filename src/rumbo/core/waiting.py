@@ -49,6 +49,13 @@ class Waiting:
             found |= {*each.of.names, *(each.since_event.names if each.since_event is not None else ())}
         return found
 
+    def begin(self, turn: Turn, *, banded: bool) -> None:
+        """Look, after the interactions of the customer's first instant, at what holds of everybody until something comes."""
+        asked = {each.order for each in self.on_state} if banded else set[int]()
+        for each in self.watches:
+            if each.order in asked or (each.condition is not None and each.condition.starts):
+                turn.profile.timers[self._watch_timer(each)] = turn.now
+
     def before(self, turn: Turn, watches: tuple[TriggerMachine, ...]) -> None:
         """Forget conditions that time had made false before this instant: their next rise counts again.
 
