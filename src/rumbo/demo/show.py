@@ -38,6 +38,8 @@ from rumbo.topology import Topology, load
 PARTITIONS = 4
 DRAW_SECONDS = 0.2
 WAIT_SECONDS = 60.0
+END_SECONDS = 4.0
+"""How long a child may take to end in order: its folder is thrown away, so that nothing is lost with it."""
 _DIE_WITH_PARENT = 1
 
 
@@ -105,7 +107,7 @@ def _child(command: list[str], log: Path, environment: dict[str, str] | None = N
 def _end(child: subprocess.Popen[bytes]) -> None:
     child.terminate()
     try:
-        child.wait(10)
+        child.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
