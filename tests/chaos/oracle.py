@@ -95,7 +95,7 @@ class Verdict:
         """Note what was wrong."""
         found = [str(one) for one in each]
         setattr(self, name, getattr(self, name) + len(found))
-        self.said += [f"{name}: {one[:200]}" for one in found[: max(0, EXAMPLES)]]
+        self.said += [f"{name}: {one[:400]}" for one in found[: max(0, EXAMPLES)]]
 
 
 @dataclass
@@ -186,20 +186,25 @@ def judge(bench: Bench, states: Iterable[Path], served: Mapping[str, Any], *, re
 
 def _outputs(bench: Bench, expected: Expected, verdict: Verdict) -> None:
     ids, written, order = expected.ids, Counter[str](), defaultdict(list)
+    places: dict[str, list[str]] = defaultdict(list)
     everything: set[str] = set()
     for topic in bench.topology.outputs.decisions:
         for each in bench.read(topic):
             said = json.loads(each.value)
             written[said["id"]] += 1
+            places[said["id"]].append(f"{topic}-{each.partition}@{each.offset}")
             order[topic, each.partition, said["subject"]].append(said["id"])
-        dirty = [json.loads(each.value)["id"] for each in bench.read(topic, committed=False)]
-        everything |= set(dirty)
+        dirty = [(json.loads(each.value)["id"], each) for each in bench.read(topic, committed=False)]
+        for number, each in dirty:
+            if f"{topic}-{each.partition}@{each.offset}" not in places[number]:
+                places[number].append(f"{topic}-{each.partition}@{each.offset} (not committed)")
+        everything |= {number for number, _ in dirty}
         verdict.aborted += len(dirty)
     verdict.aborted -= written.total()
     verdict.decisions = len(ids)
     verdict.wrong("lost", sorted(ids - written.keys()))
     verdict.wrong("phantom", sorted(written.keys() - ids))
-    verdict.wrong("twice", sorted(key for key, count in written.items() if count > 1))
+    verdict.wrong("twice", sorted(f"{key} at {places[key]}" for key, count in written.items() if count > 1))
     verdict.wrong("foreign", sorted(everything - ids))
     firsts = {place: list(dict.fromkeys(found)) for place, found in order.items()}
     verdict.wrong(

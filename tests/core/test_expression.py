@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -130,6 +131,30 @@ def test_no_text_is_too_much(text):
     except ExpressionError:
         pass
     assert time.process_time() - begun < 1
+
+
+def calls(text: str) -> int:
+    """How many functions are called to read, check and compile an expression."""
+    count = 0
+
+    def note(_frame, what, _found):
+        nonlocal count
+        count += what == "call"
+
+    sys.setprofile(note)
+    try:
+        node = parse(text)
+        problems(node, ENV)
+        compile_expression(node, Names())
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("join", [" + ", " - ", " * ", " + 1 == 1 && x + ", " && ", " == 1 || "])
+def test_an_expression_costs_no_more_than_the_square_of_its_length(join):
+    """A chain of one operator: each part is looked at once, or once for each that it stands in."""
+    assert calls(join.join("x" * 16)) < 20 * calls(join.join("x" * 4))
 
 
 names = st.sampled_from(["x", "gone", "n", "s", "x.k"])

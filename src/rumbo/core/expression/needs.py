@@ -102,7 +102,8 @@ def gives(node: Node) -> Type:
             return "bool" if name in TEXTS else "number"
         case Binary(op, left, right):
             if op in {"+", "-", "*", "/", "%"}:
-                return gives(left) if gives(left) == gives(right) else "dyn"
+                given = gives(left)  # once: each level asks both of its sides
+                return given if given == gives(right) else "dyn"
             return "bool"
         case Unary(op, _):
             return "bool" if op == "!" else "number"
