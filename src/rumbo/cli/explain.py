@@ -42,6 +42,7 @@ def _text(found: Explanation) -> list[str]:
         f"  {standing(found.standing)}",
         *branches(found.tree),
         *gates(found.gates),
+        *(["what would have had to differ", *(f"  - {each}" for each in found.differ)] if found.differ else []),
     ]  # fmt: skip
     params = found.data.get("params")
     return [*lines, *([f"  asked for {msgspec.json.encode(params).decode()}"] if params else [])]

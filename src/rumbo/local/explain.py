@@ -9,24 +9,17 @@ from typing import Any
 import msgspec
 
 from rumbo.core.decision import Decision, GateAnswer
-from rumbo.core.definition import Condition, EventTest, Journey, OnEvent, Trigger
-from rumbo.core.explain import Branch, Sight, branch, came
+from rumbo.core.definition import EventTest, Journey, OnEvent, Trigger
+from rumbo.core.explain import Branch, Sight
 from rumbo.core.flow import entry
 from rumbo.core.instant import Instant, isoformat
 from rumbo.core.interaction import Interaction
-from rumbo.core.outputs import (
-    AccountScoreChanged,
-    AccountStageChanged,
-    ActionRequested,
-    ExposureRecorded,
-    FlowChanged,
-    ScoreChanged,
-    StageChanged,
-)
+from rumbo.core.outputs import AccountScoreChanged, FlowChanged
 from rumbo.core.scope import Scope
 from rumbo.core.state import JourneyState
-from rumbo.core.whynot import WhyNot, calls, why_not
+from rumbo.core.whynot import WhyNot, why_not
 from rumbo.intake import RawRecord
+from rumbo.local.reason import as_recorded, differ, summary, tree
 from rumbo.local.run import Local, simulate
 from rumbo.local.trace import Moment, Trace
 from rumbo.topology import Topology
@@ -72,6 +65,8 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     tree: tuple[Branch, ...]
     gates: tuple[GateAnswer, ...]
     data: dict[str, Any]
+    differ: tuple[str, ...] = ()
+    """What would have had to differ, where the conditions alone do not say it."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -99,24 +94,25 @@ def explain_decision(
         return None
     if getattr(found.data, "account", msgspec.UNSET) is not msgspec.UNSET:
         return _of_account(topology, found, history, until)
-    trace = Trace(topology, found.customer)
+    trace, made = Trace(topology, found.customer), dict[str, Decision]()
     for moment in trace.moments(history(), until):
         if any(each.id == found.id for each in moment.decisions):
-            return _explanation(trace, found, moment)
+            return _explanation(trace, found, moment, made)
+        made |= {each.id: each for each in moment.decisions}
     return None
 
 
-def _explanation(trace: Trace, decision: Decision, moment: Moment) -> Explanation:
+def _explanation(trace: Trace, decision: Decision, moment: Moment, before: dict[str, Decision]) -> Explanation:
     sight = _sight(trace, decision.journey, moment)
     data = decision.data
     recorded = {leaf.condition: leaf for leaf in data.because.conditions}
-    made = tuple(_as_recorded(each, recorded) for each in _tree(decision, sight, moment))
+    made = tuple(as_recorded(each, recorded) for each in tree(decision, sight, moment, before))
     told = {each.condition for top in made for each in _all(top)}
     rest = tuple(Branch(leaf.condition, leaf.holds, leaf.saw) for name, leaf in recorded.items() if name not in told)
     return Explanation(
         id=decision.id, kind=decision.kind, customer=decision.customer, journey=decision.journey, at=isoformat(decision.at),
-        rule=data.because.rule, summary=_summary(decision), standing=_standing(trace, decision.journey, moment),
-        tree=(*made, *rest), gates=data.because.gates, data=msgspec.to_builtins(data),
+        rule=data.because.rule, summary=summary(decision, before), standing=_standing(trace, decision.journey, moment),
+        tree=(*made, *rest), gates=data.because.gates, differ=differ(decision, made), data=msgspec.to_builtins(data),
     )  # fmt: skip
 
 
@@ -130,104 +126,22 @@ def _of_account(topology: Topology, decision: Decision, history: History, until:
         local.until(local.latest if until is None else until)
     account, data = local.accounts[decision.customer], decision.data
     marks, seen = account.marks, data.because.conditions
-    tree = [Branch(leaf.condition, leaf.holds, leaf.saw) for leaf in seen]
+    rested = [Branch(leaf.condition, leaf.holds, leaf.saw) for leaf in seen]
     if isinstance(data, AccountScoreChanged):
-        tree += [Branch(f"contact {each.customer}", True, {data.score: each.value, "role": each.role}) for each in data.contributors if each.customer != data.customer]  # fmt: skip
+        rested += [Branch(f"contact {each.customer}", True, {data.score: each.value, "role": each.role}) for each in data.contributors if each.customer != data.customer]  # fmt: skip
     standing = AccountStanding(
         isoformat(decision.at), marks.stage, isoformat(marks.since) if marks.since else "", marks.high_water, marks.said, len(account.contacts)
     )  # fmt: skip
     return Explanation(
         id=decision.id, kind=decision.kind, customer=decision.customer, journey=decision.journey, at=isoformat(decision.at),
-        rule=data.because.rule, summary=_summary(decision), standing=standing, tree=tuple(tree), gates=(), data=msgspec.to_builtins(data),
+        rule=data.because.rule, summary=summary(decision), standing=standing, tree=tuple(rested), gates=(), data=msgspec.to_builtins(data),
     )  # fmt: skip
-
-
-def _tree(decision: Decision, sight: Sight, moment: Moment) -> list[Branch]:
-    data = decision.data
-    match data:
-        case ActionRequested(trigger=name):
-            found = next((each for each in sight.journey.triggers if each.id == name), None)
-            if found is None:  # a step of a flow: its own record tells where the customer is in it
-                return []
-            on = came(found.on.events, sight, _nothing) if isinstance(found.on, OnEvent) else None
-            made = on or calls(found.on, name, sight, moment.before, _nothing)
-            tree = [made] if made.holds else []  # what it was called by is told by its own record where it is over now
-            return [*tree, *([branch(found.when, sight)] if found.when is not None else [])]
-        case StageChanged():
-            when, latch = _stage_condition(sight.journey, decision, moment)
-            return [branch(when, sight, latch)] if when is not None else []
-        case ScoreChanged(contributors=contributors):
-            return [
-                Branch(f"rule {each.rule}", True, {"points_now": each.points_now, "events": list(each.event_ids)})
-                for each in contributors
-            ]
-        case _:
-            return []
-
-
-def _stage_condition(journey: Journey, decision: Decision, moment: Moment) -> tuple[Condition | None, str | None]:
-    """The condition that asked for a move; implied steps have that of the move they belong to."""
-    moves = [
-        each.data for each in moment.decisions if each.kind == "stage.changed" and each.journey == decision.journey
-    ]
-    here = next(at for at, each in enumerate(moves) if each == decision.data)
-    move = next(each for each in moves[here:] if not each.implied)
-    stages = {each.name: each for each in journey.stages}
-    match move.direction:
-        case "return":
-            return stages[move.from_].until, move.from_
-        case "backward":
-            return next((edge.when for edge in stages[move.from_].back if edge.stage == move.to), None), None
-        case _:
-            return stages[move.to].when, None
-
-
-def _as_recorded(seen: Branch, recorded: dict[str, Any]) -> Branch:
-    """The state has moved on since: what the decision itself wrote down of a condition goes before what is seen now."""
-    parts = tuple(_as_recorded(each, recorded) for each in seen.parts)
-    leaf = recorded.get(seen.condition)
-    if leaf is not None:
-        return msgspec.structs.replace(seen, holds=leaf.holds, saw=leaf.saw, needs="", parts=parts)
-    if parts and seen.join is not None:
-        answers = [each.holds for each in parts]
-        holds = {"all": all(each is True for each in answers), "any": any(each is True for each in answers), "not": answers[0] is False}  # fmt: skip
-        return msgspec.structs.replace(seen, holds=holds[seen.join], needs="", parts=parts)
-    return msgspec.structs.replace(seen, parts=parts)
 
 
 def _all(seen: Branch) -> Iterable[Branch]:
     yield seen
     for each in seen.parts:
         yield from _all(each)
-
-
-def _summary(decision: Decision) -> str:
-    data = decision.data
-    match data:
-        case StageChanged():
-            implied = " (implied: a step of a longer move)" if data.implied else ""
-            return f"moved {data.direction} from stage {data.from_} to {data.to}{implied}"
-        case AccountStageChanged():
-            moved = f"moved {data.direction} from stage {data.from_} to stage {data.to}"
-            if data.from_ is None or data.to is None:
-                moved = f"{data.direction} stage {data.from_ or data.to}"
-            return f"account {moved} by contact {data.customer}"
-        case AccountScoreChanged():
-            return f"{data.score} of the account is {data.value:g} (was {data.previous:g}) by contact {data.customer}"
-        case FlowChanged():
-            key = f" for {data.key}" if data.key is not None else ""
-            at = f" at step {data.step}" if data.step is not None and data.change != "entered" else ""
-            return f"flow {data.flow}{key} {data.change}{at}" + (f": {data.reason}" if data.change != "entered" else "")
-        case ExposureRecorded():
-            return f"variant {data.variant} of experiment {data.experiment}"
-        case ScoreChanged():
-            return f"{data.score} is {data.value:g} (was {data.previous:g}), band {data.band or 'none'} (was {data.previous_band or 'none'})"
-        case ActionRequested():
-            gate = getattr(data, "gate", None)
-            what = f"{data.kind} action of trigger {data.trigger}"
-            return f"{what} held back by gate {gate}: {data.detail}" if gate else f"{what} asked for"  # type: ignore[attr-defined]  # only suppressions have a gate
-        case _:
-            return f"{decision.kind} by {data.because.rule}"
 
 
 def explain_silence(topology: Topology, customer: str, trigger: str, at: Instant, history: History) -> Answer:
@@ -287,7 +201,7 @@ def _answer(  # noqa: PLR0913, PLR0917  what one replay has found
             acted=done.id,
             standing=_standing(trace, journey.id, moment),
             why_not=None,
-            summary=_summary(done),
+            summary=summary(done),
         )
     sight = _sight(trace, journey.id, moment, None if isinstance(trigger.on, OnEvent) else at)
     machine = trace.program.machine(journey.id).trigger(trigger.id)
@@ -301,14 +215,14 @@ def _answer(  # noqa: PLR0913, PLR0917  what one replay has found
     hinders = trace.program.machine(journey.id).hinders(sight.scope, flow) if flow is not None else None
     found = why_not(machine, sight, before, last_of, hinders)
     earlier = f"; it acted last at {isoformat(decisions[-1].at)}" if decisions else "; it has not acted before"
-    summary = f"did not act: {found.differ[0] if found.differ else 'nothing stands against it now, it is asked again with the next interaction that it listens to'}{earlier}"
+    said = f"did not act: {found.differ[0] if found.differ else 'nothing stands against it now, it is asked again with the next interaction that it listens to'}{earlier}"
     return Answer(
         **named,
         looked_at=looked,
         acted=None,
         standing=_standing(trace, journey.id, moment),
         why_not=found,
-        summary=summary,
+        summary=said,
     )
 
 
@@ -353,7 +267,3 @@ def _standing(trace: Trace, journey: str, moment: Moment) -> Standing:
     return Standing(
         isoformat(profile.clock), state.stage, isoformat(state.entered_at), state.high_water, values, profile.events
     )
-
-
-def _nothing(_events: EventTest) -> dict[str, Any]:
-    return {}
