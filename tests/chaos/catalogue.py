@@ -94,6 +94,6 @@ SCENARIOS = (
     Scenario("F14b", "a worker's network slow, reset, refused, or half-open one way or both", brokers.bad_network, 20, 1, proxy.Doors),
     Scenario("F15", "SIGTERM under load, SIGINT twice, no memory left", workers.told_to_end, 20),
     Scenario("F16", "the group's offsets lost or reset; the changelog's head cut off", inputs.offsets_or_changelog_lost, 3),
-    Scenario("F17", "a rolling upgrade from the last version with format 1", workers.upgraded, 9),
+    Scenario("F17", "a rolling upgrade from the last version of the format before", workers.upgraded, 9),
     Scenario("F18", "a seeded mix of kills, freezes, wiped disks and lost brokers", everything, 50, 3),
 )  # fmt: skip
