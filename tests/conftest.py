@@ -27,9 +27,10 @@ DEAR = {
     "broker/test_canary.py": "secure",
     "broker/test_upgrade.py": "upgrade",
     "docs/test_site.py": "site",
+    "output/test_output.py": "decisions",
     "topology/test_load.py": "hostile",
 }
-"""Files whose tests share something dear: a year that was played, a broker of their own, names of topics, a site that was built, the costs of files."""
+"""Files whose tests share something dear: a year that was played, a broker of their own, names of topics, a site that was built, the decisions of every topology, the costs of files."""
 NO_TOOL = "not installed here: "
 
 
