@@ -31,6 +31,7 @@ def block(first: int, count: int) -> dict[str, Any]:
     totals: Counter[str] = Counter()
     failed: dict[int, str] = {}
     counted, started = 0, time.process_time()
+    gc.collect()  # what is freed with a block is not to be kept for ever with what is frozen now
     gc.freeze()
     gc.disable()  # worlds are rings of objects, and live to their ends: one sweep for some of them together
     for seed in range(first, first + count):
