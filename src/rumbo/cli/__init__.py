@@ -31,6 +31,7 @@ COMMANDS = {
     "run": "Run a worker.",
     "schema": "Print or write the JSON Schemas and the AsyncAPI document.",
     "simulate": "Run a history through a topology, with no broker.",
+    "sink": "Every decision in a SQLite file, each once, for readers outside of Kafka.",
     "test": "Run a topology's examples on a virtual clock.",
     "topics": "The topics that a topology needs: list, compare, create.",
     "why-not": "Why a trigger did not act for a customer at an instant.",
