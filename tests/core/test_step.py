@@ -561,3 +561,29 @@ def test_an_ids_hash_that_stands_across_two_others_is_no_repeat():
     assert program.knows(profile, met)
     program.advance(profile, met)
     assert profile.events == 1
+
+
+def test_what_a_stage_has_for_those_who_are_in_it_goes_with_the_move_into_it():
+    """Also with an implied one; a stage that has nothing says nothing, and no id hangs on it."""
+    stages = (
+        d.Stage("one", content={"hero": "hello"}),
+        d.Stage("two", d.Happened(A), content={"hero": "first"}),
+        d.Stage("three", d.Happened(B)),
+    )
+
+    def moved(*stages: d.Stage) -> list:
+        program = Program("test", [d.Journey("j", "1.0", stages=stages)])
+        return program.advance(program.load("c", None), event("B"))
+
+    found, plain = moved(*stages), moved(*(msgspec.structs.replace(each, content=None) for each in stages))
+    assert [(each.data.to, each.data.content) for each in found] == [
+        ("two", {"hero": "first"}),
+        ("three", msgspec.UNSET),
+    ]
+    assert [each.id for each in found] == [each.id for each in plain]
+    program = Program("test", [d.Journey("j", "1.0", stages=stages)])
+    assert (program.content("j", "one"), program.content("j", "three"), program.content("gone", "one")) == (
+        {"hero": "hello"},
+        {},
+        {},
+    )

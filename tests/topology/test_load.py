@@ -103,7 +103,7 @@ def test_authority_ways_down_and_figures_of_the_cohort(tmp_path):
         tmp_path,
         """
 stages:
-  - one: {stuck_after: p90}
+  - one: {stuck_after: p90, content: {hero: welcome, offers: [a, b]}}
   - two: {when: {event: A}, until: {event: B}, min_dwell: 1h, stuck_after: {cohort: p75, otherwise: 3d}}
   - three: {when: {event: C}, min_dwell: 2h, back_to: {stage: two, when: {event: B}}}
 unstable: {flips: 5, within: 1d}
@@ -112,6 +112,7 @@ authority: {set: [{event: Set, stage: event.properties.stage, expires_after: 9d}
     )
     one, two, three = journey.stages
     assert (one.stuck_after, one.stuck_cohort) == (None, "p90")
+    assert (one.content, two.content) == ({"hero": "welcome", "offers": ["a", "b"]}, None)
     assert (two.stuck_after, two.stuck_cohort, two.min_dwell) == (3 * DAY, "p75", DAY // 24)
     assert two.until == d.Happened(d.EventTest(("b",), None, "B"))
     assert three.back[0].min_dwell == DAY // 12

@@ -293,6 +293,7 @@ class Stage(_Data, frozen=True):
     `sources`) when `when` holds, and left when `until` holds (counted from the entry on), to the highest ordered stage whose
     `when` holds. An ordered stage with `until` is left the same way, downwards, after `min_dwell`.
     `stuck_cohort` (`p90`) reads the limit from the cohort's frozen figures, `stuck_after` where there is none.
+    `content` is what downstream shows to whoever is in it; no rule reads it.
     """
 
     name: str
@@ -304,6 +305,7 @@ class Stage(_Data, frozen=True):
     stuck_after: Duration | None = None
     min_dwell: Duration = 0
     stuck_cohort: str | None = None
+    content: dict[str, Any] | None = None
 
 
 class Flaps(_Data, frozen=True):

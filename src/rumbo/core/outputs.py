@@ -34,6 +34,8 @@ class StageChanged(Output, frozen=True, kw_only=True):
     dwell_seconds: float
     reason: Literal["authority"] | None = None
     """`authority`: somebody said so (a CRM, a person); none: the conditions."""
+    content: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    """What the definition has for those who are in `to`; absent where it has nothing."""
 
 
 class StageStuck(Output, frozen=True, kw_only=True):

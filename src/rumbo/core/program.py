@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 from zlib import crc32
 
 from rumbo.core import profile as record
@@ -180,6 +180,11 @@ class Program:
     def scores(self, journey: str) -> dict[str, ScoreMachine]:
         """The score machines of one journey; none where the topology no longer has it."""
         return next((machine.scores for machine in self._machines if machine.id == journey), {})
+
+    def content(self, journey: str, stage: str) -> dict[str, Any]:
+        """What a journey has for those who are in a stage; nothing where it has not, or is gone."""
+        found = next((machine.stages.by_name.get(stage) for machine in self._machines if machine.id == journey), None)
+        return (found.content if found is not None else None) or {}
 
     def prefers(self, profile: Profile, now: Instant) -> Preference | None:
         """The channel that a customer prefers, and what speaks for it."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from msgspec import UNSET
+
 from rumbo.core.authority import Holds, Order
 from rumbo.core.definition import Flaps, OnStage
 from rumbo.core.identity import Identity
@@ -36,6 +38,7 @@ class Staging:
         self._changed: tuple[Changed, ...] = ()
         self.told_stuck: Callable[[Turn], None] | None = None
         """Who else wants to know that the customer is stuck in the stage that they are in."""
+        self._content = {each.name: each.content for each in machine.by_name.values() if each.content}
         self._limits = any(each.stuck_after is not None or each.stuck_cohort for each in machine.by_name.values())
 
     def calls(self, triggers: tuple[TriggerMachine, ...], changed: Changed | None) -> None:
@@ -138,6 +141,7 @@ class Staging:
             high_water=turn.state.high_water,
             dwell_seconds=move.dwell / SECOND,
             reason=reason,
+            content=self._content.get(move.target, UNSET),
         )
         meant = f"{move.origin}>{move.target}{':implied' if move.implied else ''}{':' + reason if reason else ''}"
         turn.out.append(self._who.decide(turn, "stage.changed", f"stage:{meant}", data))

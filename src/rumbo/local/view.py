@@ -85,6 +85,8 @@ class JourneyView(msgspec.Struct, frozen=True):
     """Instances of flows that the customer is in, in the order begun."""
     waiting: dict[str, str] = {}
     """Trigger that waits for an absence -> since when."""
+    content: dict[str, Any] = {}
+    """What the definition has for those who are in the stage."""
     more: dict[str, Any] = {}
     """Whatever else is stored of this journey."""
 
@@ -233,7 +235,10 @@ def profile_view(profile: Profile, program: Program, now: Instant) -> CustomerVi
         clock=isoformat(profile.clock),
         first_seen=isoformat(profile.first_seen),
         events=profile.events,
-        journeys={name: _journey(state, program.scores(name), at) for name, state in profile.journeys.items()},
+        journeys={
+            name: _journey(state, program.scores(name), program.content(name, state.stage), at)
+            for name, state in profile.journeys.items()
+        },
         counters=dict(sorted(profile.counters.items())),
         last=_times(profile.last),
         traits={name: kept[0] for name, kept in sorted(profile.traits.items())},
@@ -301,9 +306,12 @@ def _listed_since(ledger: Ledger | None) -> str | None:
     return isoformat(ledger.listed[0]) if ledger is not None and ledger.listed and ledger.listed[1] else None
 
 
-def _journey(state: JourneyState, machines: Mapping[str, ScoreMachine], at: Instant) -> JourneyView:
+def _journey(
+    state: JourneyState, machines: Mapping[str, ScoreMachine], content: dict[str, Any], at: Instant
+) -> JourneyView:
     return JourneyView(
         stage=state.stage,
+        content=content,
         high_water=state.high_water,
         entered_at=isoformat(state.entered_at),
         history=tuple(Visit(stage, isoformat(when)) for stage, when in state.history),

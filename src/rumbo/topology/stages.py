@@ -8,9 +8,9 @@ from rumbo.topology.conditions import condition
 from rumbo.topology.fields import Fields
 from rumbo.topology.problem import again
 from rumbo.topology.words import Words
-from rumbo.topology.yaml import Yaml
+from rumbo.topology.yaml import Yaml, plain
 
-_STAGE = ("when", "back_to", "stuck_after", "side", "from", "until", "min_dwell")
+_STAGE = ("when", "back_to", "stuck_after", "side", "from", "until", "min_dwell", "content")
 MOST_STAGES = 256
 QUANTILES = ("p50", "p75", "p90", "p95")
 
@@ -80,6 +80,7 @@ def stage(name: str, node: Yaml, first: str, words: Words) -> Stage:
         stuck_after=stuck_after,
         min_dwell=dwell,
         stuck_cohort=cohort,
+        content={key: plain(value) for key, value in fields.mapping("content").items()} or None,
     )
 
 

@@ -196,6 +196,7 @@ _STAGES: Final = (
             Field("until", CONDITION, "what sends a customer down to the highest earlier stage that holds; of a side stage, back", "until: {event: Account Created}"),
             Field("min_dwell", Length(), "not down before so long", "min_dwell: 1d", "0s"),
             Field("stuck_after", Either((Length(), _QUANTILE, Of("stuck"))), "after that `stage.stuck` is said, once an entry", "stuck_after: 21d"),
+            Field("content", Named(Anything(), "name"), "what downstream shows to those who are in it; goes with the `stage.changed` that enters it, no rule reads it", "content: {hero: first_report, offer: none}"),
             Field("side", Flag(), "stands outside the order (lapsed, churned)", "side: true", "false"),
             Field("from", Many(Text("name of a stage")), "of a side stage: only from these", "from: [retention, advocacy]", "every ordered stage"),
         ),
