@@ -37,6 +37,7 @@ HOSTILE = {
     "no text": "x: \x00\x01",
     "not YAML": "journey: [unclosed\n  - : :",
     "a long expression": trigger("a && " * 2_000 + "a"),
+    "a long sum": trigger("a + " * 90 + "a"),
     "a deep expression": trigger("(" * 900 + ")" * 900),
     "an expression of 10,000 levels": trigger("!" * 10_000 + "true"),
     "a wide expression": trigger(" || ".join(["1 == 1"] * 180)),
