@@ -59,8 +59,6 @@ class Carrier:
         self.log = structlog.get_logger("rumbo.engine")
         self.limit = settings.max_batch
         self.recovered = asyncio.Event()
-        self.news = asyncio.Event()
-        """Set when a partition has become free: something may wait for it."""
         self._connection = settings.connection()
         self._memory = Memory(settings.cache_mib)
         self._standby = Standby(self._changelog, self._open)
@@ -247,7 +245,6 @@ class Carrier:
         error = None if task.cancelled() else task.exception()
         if error is None:
             self.feed.done(number)
-            self.news.set()
         elif isinstance(error, FencedError) and not self._fenced_too_often():
             self._lost(number, error)
         else:

@@ -7,7 +7,6 @@ stores, never from the group; offsets are committed as a courtesy to lag tools. 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -29,8 +28,8 @@ from rumbo.errors import InternalError
 if TYPE_CHECKING:
     from rumbo.engine.carrier import Carrier
 
-BUSY_SECONDS: Final = 0.02
-"""How long a fetch may wait while some partition is at work, and may soon ask for more."""
+BUSY_SECONDS: Final = 0.005
+"""How long a fetch may wait while some partition is at work and may soon be free."""
 IDLE_SECONDS: Final = 0.05
 FETCH_WAIT_MS: Final = 100
 Taken = list[tuple[Place, int, int, list[Any], int | None]]
@@ -190,38 +189,25 @@ class BatchConsumer(driver.Consumer):
             carrier.fail(error)
 
     async def _drain(self, fetcher: Any, carrier: Carrier) -> None:
-        """Fetch, choose, hand on; between batches let quiet partitions look at their clocks.
-
-        One fetch is under way at a time, of what has little waiting. Meanwhile a partition that becomes free gets what waits for it at once.
-        """
-        feed, news = carrier.feed, carrier.news
-        fetch: asyncio.Future[bool] | None = None
+        """Fetch, choose, hand on; between batches let quiet partitions look at their clocks."""
+        feed = carrier.feed
         stopped = (self._stopped.is_set, fetcher._stopped.is_set)  # noqa: SLF001  pinned
-        try:
-            while not any(each() for each in stopped):
-                if not self.flow_active:
-                    await self.wait(self.can_resume_flow)
-                    continue
-                epoch = feed.epoch
-                if fetch is None and (wanted := feed.wanted(carrier.limit // 4)):
-                    patience = IDLE_SECONDS if feed.idle else BUSY_SECONDS
-                    fetch = asyncio.ensure_future(self._fetch(carrier, wanted, patience, epoch))
-                    fetch.add_done_callback(lambda _: news.set())
-                await _set(news, IDLE_SECONDS)
-                if fetch is not None and fetch.done():
-                    offered, fetch = fetch.result(), None
-                    if not offered:
-                        continue
-                    if thin := feed.thin(carrier.limit // 4):
-                        await self._gather(carrier, thin, epoch)
-                if epoch == feed.epoch and self.flow_active:
-                    await self._hand_on(carrier, epoch)
-                if feed.asking and epoch == feed.epoch:
-                    await carrier.ask_ends()
-        finally:
-            if fetch is not None:
-                fetch.cancel()
-                await asyncio.wait([fetch])
+        while not any(each() for each in stopped):
+            if not self.flow_active:
+                await self.wait(self.can_resume_flow)
+                continue
+            epoch = feed.epoch
+            wanted = feed.wanted(carrier.limit // 4)
+            if not wanted and not feed.idle:
+                await asyncio.sleep(BUSY_SECONDS)  # there is enough for all: the fetching thread has nothing to do
+            elif not await self._fetch(carrier, wanted, IDLE_SECONDS if feed.idle else BUSY_SECONDS, epoch):
+                continue
+            if thin := feed.thin(carrier.limit // 4):
+                await self._gather(carrier, thin, epoch)
+            if epoch == feed.epoch and self.flow_active:
+                await self._hand_on(carrier, epoch)
+            if feed.asking and epoch == feed.epoch:
+                await carrier.ask_ends()
 
     async def _gather(self, carrier: Carrier, thin: list[Place], epoch: int) -> None:
         """Traffic is thin: a moment later the same transaction carries more."""
@@ -289,14 +275,6 @@ class BatchConsumer(driver.Consumer):
         await Service.on_stop(self)
         if self._thread is not None:
             await self._thread.stop()
-
-
-async def _set(event: asyncio.Event, seconds: float) -> None:
-    """Wait until the event is set, or so long; then it is not set any more."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    event.clear()
 
 
 class BatchTransport(driver.Transport):
