@@ -34,13 +34,12 @@ class Case(NamedTuple):
 
 def cases() -> Iterator[Case]:
     """Every case of every file, in order."""
-    files = dict[str, bytes]()
     with tarfile.open(fetched(CEL)) as found:
-        for member in found:  # as they lie: to go back, all before would be unpacked again
-            if member.name.endswith(".textproto") and (file := found.extractfile(member)) is not None:
-                files[member.name] = file.read()
-    for name in sorted(files):
-        yield from _cases(Path(name).stem, read_text(files[name].decode()))
+        for member in sorted(found.getmembers(), key=lambda each: each.name):
+            if member.name.endswith(".textproto"):
+                file = found.extractfile(member)
+                assert file is not None
+                yield from _cases(Path(member.name).stem, read_text(file.read().decode()))
 
 
 def _cases(stem: str, message: dict[str, list[Any]]) -> Iterator[Case]:

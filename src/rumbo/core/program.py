@@ -179,12 +179,18 @@ class Program:
 
     def scores(self, journey: str) -> dict[str, ScoreMachine]:
         """The score machines of one journey; none where the topology no longer has it."""
-        return next((machine.scores for machine in self._machines if machine.id == journey), {})
+        machine = self._known(journey)
+        return machine.scores if machine is not None else {}
 
     def content(self, journey: str, stage: str) -> dict[str, Any]:
         """What a journey has for those who are in a stage; nothing where it has not, or is gone."""
-        found = next((machine.stages.by_name.get(stage) for machine in self._machines if machine.id == journey), None)
+        machine = self._known(journey)
+        found = machine.stages.by_name.get(stage) if machine is not None else None
         return (found.content if found is not None else None) or {}
+
+    def _known(self, journey: str) -> JourneyMachine | None:
+        """One journey's machine; None where the topology no longer has it."""
+        return next((machine for machine in self._machines if machine.id == journey), None)
 
     def prefers(self, profile: Profile, now: Instant) -> Preference | None:
         """The channel that a customer prefers, and what speaks for it."""
@@ -279,7 +285,7 @@ class Program:
         self, profile: Profile, said: Interaction, journey: str, order: Order | Consent | Listed
     ) -> list[Decision]:
         """Step what somebody said of this customer (a control record, as the interaction `said`): a stage of a journey, or a word for the ledger."""
-        machine = next((each for each in self._machines if each.id == journey), None)
+        machine = self._known(journey)
         if machine is None and isinstance(order, Order):
             self.stats["authority_unknown_journey"] += 1
             return []

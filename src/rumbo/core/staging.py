@@ -38,7 +38,6 @@ class Staging:
         self._changed: tuple[Changed, ...] = ()
         self.told_stuck: Callable[[Turn], None] | None = None
         """Who else wants to know that the customer is stuck in the stage that they are in."""
-        self._content = {each.name: each.content for each in machine.by_name.values() if each.content}
         self._limits = any(each.stuck_after is not None or each.stuck_cohort for each in machine.by_name.values())
 
     def calls(self, triggers: tuple[TriggerMachine, ...], changed: Changed | None) -> None:
@@ -141,7 +140,7 @@ class Staging:
             high_water=turn.state.high_water,
             dwell_seconds=move.dwell / SECOND,
             reason=reason,
-            content=self._content.get(move.target, UNSET),
+            content=self.machine.by_name[move.target].content or UNSET,
         )
         meant = f"{move.origin}>{move.target}{':implied' if move.implied else ''}{':' + reason if reason else ''}"
         turn.out.append(self._who.decide(turn, "stage.changed", f"stage:{meant}", data))

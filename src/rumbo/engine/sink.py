@@ -31,8 +31,8 @@ async def fill(topology: Topology, settings: Settings, sink: Sink, *, once: bool
     consumer = aiokafka.AIOKafkaConsumer(
         **settings.connection(), group_id=None, isolation_level="read_committed", enable_auto_commit=False, auto_offset_reset="none",
     )  # fmt: skip
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign([TopicPartition(*place) for place in offsets])
         for place, (begin, _) in offsets.items():
             consumer.seek(TopicPartition(*place), _start(sink, place, begin))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -63,37 +63,45 @@ class _Event(msgspec.Struct):
     type: str
     time: str
     subject: str
-    data: dict[str, Any]
+    data: msgspec.Raw
+
+
+class _Said(msgspec.Struct):
+    """What is read of its data."""
+
+    journey: str | None = None
+    retracts: str | None = None
 
 
 _structured: Final = msgspec.json.Decoder(_Event).decode
-_data: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_said: Final = msgspec.json.Decoder(_Said).decode
 
 
 class Sink:
     """The file of one topology. Raises DefinitionError for a file that is no such database, or another topology's."""
 
     def __init__(self, path: Path, topology: str) -> None:
-        self._path = path
+        self._path, why = path, ""
         try:
             self._database = sqlite3.connect(path, isolation_level=None)
+        except sqlite3.Error as error:
+            raise _unusable(path, error) from None
+        try:
             self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute(
-                "PRAGMA synchronous = NORMAL"
-            )  # what a lost machine forgets is read again: rows and positions go together
+            # what a lost machine forgets is read again: rows and positions go together
+            self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.executescript(_SCHEMA)
             owner = self._database.execute("SELECT topology FROM owner").fetchone()
+            if owner is None:
+                self._database.execute("INSERT INTO owner VALUES (?)", (topology,))
+            elif owner[0] != topology:
+                why = f"it holds the decisions of {owner[0]}, not of {topology}: name another file"
         except sqlite3.Error as error:
-            raise DefinitionError(
-                str(path), [f"it cannot be used as a SQLite file ({error}): name another one"]
-            ) from None
-        if owner is None:
-            self._database.execute("INSERT INTO owner VALUES (?)", (topology,))
-        elif owner[0] != topology:
             self._database.close()
-            raise DefinitionError(
-                str(path), [f"it holds the decisions of {owner[0]}, not of {topology}: name another file"]
-            )
+            raise _unusable(path, error) from None
+        if why:
+            self._database.close()
+            raise DefinitionError(str(path), [why])
 
     def next_of(self, topic: str, partition: int) -> int | None:
         """Where a partition is to be read on; None where it never was."""
@@ -103,24 +111,18 @@ class Sink:
 
     def take(self, records: Iterable[Read], ends: Mapping[tuple[str, int], int]) -> Taken:
         """Write decisions that are not there yet, and where their partitions were read to, all or nothing. Raises InternalError where the disk refuses."""
-        taken, execute = Taken(), self._database.execute
+        read, execute, many = [_row(each) for each in records], self._database.execute, self._database.executemany
+        rows = [each for each in read if each is not None]
         try:
             execute("BEGIN IMMEDIATE")
-            for each in records:
-                row = _row(each)
-                if row is None:
-                    taken = taken.and_then(Taken(foreign=1))
-                    continue
-                made = execute("INSERT OR IGNORE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)", row).rowcount
-                taken = taken.and_then(Taken(new=made, again=1 - made))
-            for (topic, number), end in ends.items():
-                execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (topic, number, end))
+            new = many("INSERT OR IGNORE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)", rows).rowcount if rows else 0
+            many("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", [(*place, end) for place, end in ends.items()])
             execute("COMMIT")
         except sqlite3.Error as error:
             if self._database.in_transaction:
                 execute("ROLLBACK")
             raise InternalError(f"{self._path}: {error}; nothing of these records was written: start again") from error
-        return taken
+        return Taken(new, len(rows) - new, len(read) - len(rows))
 
     def withdrawn(self) -> int:
         """How many decisions do not stand any more."""
@@ -132,25 +134,25 @@ class Sink:
         self._database.close()
 
 
+def _unusable(path: Path, error: sqlite3.Error) -> DefinitionError:
+    return DefinitionError(str(path), [f"it cannot be used as a SQLite file ({error}): name another one"])
+
+
 def _row(record: Read) -> tuple[str, str, str, str, str | None, str | None, str] | None:
     """The row of a decision, structured or binary; None for a record that is none."""
-    event = _event(record)
-    if event is None:
-        return None
-    journey, retracts = event.data.get("journey"), event.data.get("retracts")
-    data = msgspec.json.encode(event.data).decode()
-    return event.id, event.type, event.time, event.subject, journey, retracts, data
-
-
-def _event(record: Read) -> _Event | None:
-    said = {name: value.decode(errors="replace") for name, value in record.headers if name.startswith("ce_")}
     try:
-        return _structured(record.value or b"")
-    except msgspec.MsgspecError:
-        pass
-    try:
-        return _Event(
-            "1.0", said["ce_id"], said["ce_type"], said["ce_time"], said["ce_subject"], _data(record.value or b"")
-        )
+        event = _event(record)
+        said = _said(event.data)
     except (KeyError, msgspec.MsgspecError):
         return None
+    return event.id, event.type, event.time, event.subject, said.journey, said.retracts, bytes(event.data).decode()
+
+
+def _event(record: Read) -> _Event:
+    """Raises KeyError or msgspec.MsgspecError for a record that is none."""
+    value = record.value or b""
+    try:
+        return _structured(value)
+    except msgspec.MsgspecError:
+        said = {name: text.decode(errors="replace") for name, text in record.headers if name.startswith("ce_")}
+    return _Event("1.0", said["ce_id"], said["ce_type"], said["ce_time"], said["ce_subject"], msgspec.Raw(value))
