@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rumbo.engine.feed import Feed, Place
+from rumbo.engine.feed import LEAST, Feed, Place
 from rumbo.engine.partition import Batch, GapError
 
 
@@ -94,6 +94,17 @@ def test_only_thin_traffic_that_lags_nowhere_is_gathered():
     assert one.thin(5) == []
     one.offer(0, batch("a", 5, 6, done=False))
     assert one.thin(10) == []
+
+
+def test_the_less_waits_the_shorter_it_is_gathered():
+    """A moment brings little where little comes; the whole delay is for a sixty-fourth of a batch and more."""
+    one = feed("a", "b")
+    one.offer(0, batch("a", 0, 1))
+    assert one.patience([Place("a", 0)], 1280) == LEAST
+    one.offer(0, batch("b", 0, 9))
+    assert one.patience([Place("a", 0), Place("b", 0)], 1280) == 0.5
+    one.offer(0, batch("b", 9, 500))
+    assert one.patience([Place("a", 0), Place("b", 0)], 1280) == 1.0
 
 
 def test_a_full_place_is_not_fetched_from():

@@ -7,7 +7,9 @@ transaction and fences it, a reader of committed data sees up to the last stable
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections import defaultdict
+from itertools import islice
 from typing import Any, NamedTuple
 
 from aiokafka import errors as kafka
@@ -52,9 +54,9 @@ class Log:
     def read(self, start: int, limit: int, *, committed: bool) -> tuple[list[Row], int]:
         """Records from an offset on, and the position after them."""
         end, found, position = (self.stable if committed else self.end), [], start
-        for at, row, transaction in self.rows:
-            if at < start or at >= end:
-                continue
+        for at, row, transaction in islice(self.rows, bisect_left(self.rows, (start,)), None):
+            if at >= end:
+                break
             if len(found) == limit:
                 return found, position
             position = at + 1

@@ -6,9 +6,13 @@ Pure bookkeeping between the fetching thread and the partitions; it reads no top
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rumbo.engine.partition import Batch, GapError
+
+WORTH: Final = 64
+"""This part of a whole batch is worth a whole delay; fewer records are gathered for a share of it, and for `LEAST` of it at least."""
+LEAST: Final = 0.2
 
 
 class Place(NamedTuple):
@@ -82,8 +86,16 @@ class Feed:
     def thin(self, few: int) -> list[Place]:
         """What waits for free partitions, when all of it is less than *few* records and nothing is behind: worth a moment's gathering."""
         found = [place for place in self._waiting if place.partition not in self._busy and place.topic != self._control]
-        small = sum(len(self._waiting[place].records) for place in found) < few
+        small = self._records(found) < few
         return found if small and all(self._caught_up.get(place, False) for place in found) else []
+
+    def patience(self, places: Iterable[Place], whole: int) -> float:
+        """The share of a delay (0 to 1) that it is worth to gather more in these places: where little waits, a moment brings little."""
+        return min(max(self._records(places) * WORTH / whole, LEAST), 1.0)
+
+    def _records(self, places: Iterable[Place]) -> int:
+        """How many records wait in these places."""
+        return sum(len(self._waiting[place].records) for place in places)
 
     def ready(self) -> list[tuple[int, Batch]]:
         """The batches to hand on now, one for each free partition that has one; those partitions are at work then."""

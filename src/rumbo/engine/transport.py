@@ -211,7 +211,7 @@ class BatchConsumer(driver.Consumer):
 
     async def _gather(self, carrier: Carrier, thin: list[Place], epoch: int) -> None:
         """Traffic is thin: a moment later the same transaction carries more."""
-        await asyncio.sleep(carrier.settings.max_delay)
+        await asyncio.sleep(carrier.settings.max_delay * carrier.feed.patience(thin, carrier.limit))
         await self._fetch(carrier, thin, 0, epoch)
 
     async def _fetch(self, carrier: Carrier, places: list[Place], timeout: float, epoch: int) -> bool:
