@@ -41,8 +41,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     """Workers that keep a warm copy of each partition, so that taking over needs next to no recovery."""
     compression: Literal["none", "gzip", "lz4", "zstd"] = "none"
     """Of outputs and changelog; n8n reads none and gzip only."""
-    cache_mib: int = Field(default=64, ge=8)
-    """Profiles kept in memory, those not yet on disk among them; RocksDB's cache takes half as much beside."""
+    cache_mib: int = Field(default=256, ge=8)
+    """Profiles kept in memory at most, those not yet on disk among them; RocksDB's cache takes a quarter as much beside."""
     stall_seconds: float = Field(default=120, ge=5)
     """A worker that has lag and commits nothing for so long exits."""
     web_host: str = "127.0.0.1"

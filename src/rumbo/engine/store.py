@@ -71,17 +71,17 @@ class InUseError(StoreError):
 
 
 class Memory:
-    """What the stores of one process share: a bound on the rows that are kept in Python, and RocksDB's block cache, half of that.
+    """What the stores of one process share: a bound on the rows that are kept in Python, and RocksDB's block cache, a quarter of that.
 
     RocksDB's compactions get the processor when nobody else wants it, or when a write has to wait for them.
     """
 
-    def __init__(self, cache_mib: int = 64) -> None:
+    def __init__(self, cache_mib: int = 256) -> None:
         self.stores, self.recent = 0, cache_mib * MIB
         env = Env()  # the process's own: all of its stores share it
         env.lower_thread_pool_cpu_priority()
-        self.cache = Cache(cache_mib * MIB // 2)
-        self.writes = WriteBufferManager.new_write_buffer_manager_with_cache(cache_mib * MIB // 4, False, self.cache)
+        self.cache = Cache(cache_mib * MIB // 4)
+        self.writes = WriteBufferManager.new_write_buffer_manager_with_cache(cache_mib * MIB // 8, False, self.cache)
 
     def options(self) -> Any:
         """RocksDB's options for point reads of small records."""
