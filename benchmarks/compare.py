@@ -39,3 +39,13 @@ def compare(reference: Reference, written: Iterable[Output], dead: int) -> dict[
         "scores_off": off,
         "dead_letters_off": abs(dead - reference.dead),
     }
+
+
+def differs(reference: Reference, told: dict[str, Any], dropped: str) -> dict[str, int]:
+    """What `rumbo diff --json` told of a version that lacks one trigger: its actions gone, each once, and all else the same."""
+    due = sum(1 for each in reference.outputs if each.kind == "action" and each.what == dropped)
+    rows = told["rows"]
+    gone = sum(each["removed"] for each in rows if each["rule"] == f"trigger {dropped}" and each["outcome"] == "emitted")
+    other = sum(each[kind] for each in rows for kind in ("added", "moved", "changed"))
+    other += sum(each["removed"] for each in rows if each["rule"] != f"trigger {dropped}")
+    return {"expected": due, "missing": max(due - gone, 0), "extra": max(gone - due, 0) + other, "twice": 0, "scores_off": 0, "dead_letters_off": 0}

@@ -77,7 +77,7 @@ def text(rows: list[Row]) -> str:
     lines = [HEAD]
     for mode, skewed, made in (
         ("drain", False, _drain), ("drain", True, _drain), ("long drain", False, _drain), ("open loop", False, _open_loop), ("view", False, _view), ("triggers", False, _triggers),
-        ("recovery", False, _recovery), ("memory", False, _memory), ("workers", False, _workers),
+        ("simulate", False, _history), ("diff", False, _history), ("recovery", False, _recovery), ("memory", False, _memory), ("workers", False, _workers),
     ):  # fmt: skip
         these = [each for each in rows if each["mode"] == mode and each["skewed"] == skewed]
         if these:
@@ -92,6 +92,7 @@ def text(rows: list[Row]) -> str:
 
 TITLES = {
     "drain": "Drain", "long drain": "Drain, long", "open loop": "Latency at a fixed rate", "view": "The customer view at half load", "triggers": "What triggers cost",
+    "simulate": "A history with no broker: rumbo simulate", "diff": "A history with no broker: rumbo diff",
     "recovery": "Start and recovery", "memory": "Memory and state", "workers": "More workers on one machine",
 }  # fmt: skip
 
@@ -175,6 +176,16 @@ def _triggers(rows: list[Row]) -> list[str]:
         for count in ("10", "100", "1000")
     ]  # fmt: skip
     return ["Rumbo; ten of them can match, the others name events that do not come.", "", *figures.table(("triggers", "events per CPU-second", "cost, times that of 10", "CPU seconds to start"), body)]
+
+
+def _history(rows: list[Row]) -> list[str]:
+    good = [each for each in rows if counts(each)]
+    rates = [figures.spread([each[which] for each in good]) or "does not count" for which in ("rate", "wall_rate")]
+    body = [(f"{rows[0]['events']:,} ({rows[0]['customers']:,})", *rates, f"{max(each['rss'] for each in rows):,.0f}", _wrong(rows))]
+    return [
+        "Rumbo alone, the whole process: its start, the reading of the file and the writing of what it says are in the figure. `diff` runs two versions.", "",
+        *figures.table(("events (customers)", "events per CPU-second", "per second", "MiB", "wrong"), body),
+    ]  # fmt: skip
 
 
 def _recovery(rows: list[Row]) -> list[str]:

@@ -25,6 +25,7 @@ from confluent_kafka import KafkaException
 
 from benchmarks import modes, report
 from benchmarks.engines import ENGINES, Engine
+from benchmarks.history import COMMANDS, history
 from benchmarks.open_loop import open_loop
 from benchmarks.process import use_core_0
 from benchmarks.recovery import recovery
@@ -62,7 +63,7 @@ def short(engines: list[str], events: int, rounds: int) -> list[Step]:
         these = [each for each in engines if each in MAIN or number == 2 or rounds == 1]
         made += _there_and_back("drain", these, events, number)
     made += [Step("open loop", each, 20, 1, option=share) for share in (COMMON_RATE, 0.5) for each in ("rumbo", "streams_eos") if each in engines]
-    made += [Step("view", "rumbo", events, 1, option=0.5)] if "rumbo" in engines else []
+    made += [Step("view", "rumbo", events, 1, option=0.5), *_histories(events, 1)] if "rumbo" in engines else []
     return made + _there_and_back("drain", [each for each in engines if each in DURABLE], events, 1, skewed=True)
 
 
@@ -80,10 +81,16 @@ def full(engines: list[str], events: int, rounds: int) -> list[Step]:
         made += _there_and_back("long drain", [each for each in ("rumbo", "streams_eos") if each in engines], events * 4, number)
     if "rumbo" in engines:
         made += [Step("triggers", "rumbo", events // 2, number, option=count) for number in few for count in (10, 100, 1000)]
+        made += [each for number in few for each in _histories(events, number)]
     made += [Step("recovery", each, events * 2, number, customers=events) for number in few for each in durable]
     made += [Step("memory", each, people * 2, 1, customers=people) for people in (events // 4, events * 5 // 2) for each in durable]
     made += [Step("workers", each, events, number, option=count) for number in few for each in durable if each != "quix" for count in (1, 2, 4)]
     return made
+
+
+def _histories(events: int, number: int) -> list[Step]:
+    """What reads a history with no broker."""
+    return [Step(each, "rumbo", events, number) for each in COMMANDS]
 
 
 def _there_and_back(mode: str, engines: list[str], events: int, number: int, *, skewed: bool = False) -> list[Step]:
@@ -125,6 +132,8 @@ class Bench:
             return open_loop(self.kafka, engine, rate if rate > 1 else rate * self._own_rate(step.engine), step.events)
         if step.mode == "view":
             return view(self.kafka, engine, self.given(step.events, skewed=False), float(step.option or 0.5), VIEW_SECONDS)
+        if step.mode in COMMANDS:
+            return history(step.mode, step.events)
         if step.mode == "recovery":
             return recovery(self.kafka, engine, step.events, step.customers)
         given = self.given(step.events, skewed=step.skewed, customers=step.customers)
@@ -203,7 +212,7 @@ def main() -> None:
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--modes", help="only these, of: discarded, drain, open loop, view, long drain, triggers, recovery, memory, workers")
+    parser.add_argument("--modes", help="only these, of: discarded, drain, open loop, view, long drain, triggers, simulate, diff, recovery, memory, workers")
     parser.add_argument("--fresh", action="store_true", help="begin a new session even where one could go on")
     options = parser.parse_args()
     if options.form == "report":

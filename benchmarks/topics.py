@@ -77,13 +77,13 @@ class Kafka:
                 except BufferError:
                     producer.poll(0.1)
 
-        made = _expected(topic, events, customers, skewed, send)
+        made = expected(topic, events, customers, skewed, send)
         producer.flush()
         return made
 
     def expect(self, topic: str, events: int) -> Input:
         """What must come of an input that somebody else sends."""
-        return _expected(topic, events, None, False, lambda each: None)
+        return expected(topic, events, None, False, lambda each: None)
 
     def send(self, topic: str, records: Iterable[tuple[int, str, bytes]]) -> None:
         """A few records: (partition, key, value)."""
@@ -156,7 +156,7 @@ class Kafka:
 KINDS = {"scores": "score", "transitions": "stage", "actions": "action"}
 
 
-def _expected(topic: str, events: int, customers: int | None, skewed: bool, each_to: Callable[[Produced], None]) -> Input:
+def expected(topic: str, events: int, customers: int | None, skewed: bool, each_to: Callable[[Produced], None]) -> Input:
     reference, curve = Reference(), []
     for number, each in enumerate(generate(events, customers=customers, skewed=skewed)):
         if number * 100 % events < 100:
