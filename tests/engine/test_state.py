@@ -118,6 +118,26 @@ def test_a_log_that_was_cut_gives_an_earlier_state_whole(folder, cut):
     store.close()
 
 
+def test_what_recovery_takes_is_there_at_once_and_on_disk_when_its_turn_comes(folder):
+    """A crash in between costs a second look at the changelog, and leaves an earlier state whole."""
+    store = Store.open(folder, MINE, Memory(8))
+    store.apply([(b"p1", due(5) + b"x"), (b"p2", due(0) + b"y"), (b"p1", due(7) + b"z"), (POSITION_KEY, b"3")], 3)
+    assert store.get_many([b"p1", b"p2"]) == [due(7) + b"z", due(0) + b"y"]
+    assert (store.due(9, 10), store.timers, store.changelog_next) == ([(7, b"1")], 1, 3)
+    killed = folder.with_name("profiles-1")
+    shutil.copytree(folder, killed)
+    store.close()
+    early = Store.open(killed, MINE, Memory(8))
+    assert early.changelog_next == 0  # the timer that was asked for is on disk, but not the rest: all of it comes again
+    assert early.reaches == 3
+    early.apply([(b"p1", due(7) + b"z"), (b"p2", due(0) + b"y"), (POSITION_KEY, b"3")], 3)
+    assert (early.due(9, 10), early.timers, early.position()) == ([(7, b"1")], 1, b"3")
+    early.close()
+    whole = Store.open(folder, MINE, Memory(8))
+    assert (whole.changelog_next, whole.position(), whole.timers) == (3, b"3", 1)
+    whole.close()
+
+
 def test_a_store_of_another_app_is_refused(folder):
     """Its state would be taken for ours."""
     filled(folder)

@@ -37,6 +37,8 @@ from rumbo.engine.unwritten import NO_TIMER, Rows, TimerMoves, Unwritten
 from rumbo.errors import InternalError
 
 MIB: Final = 1024 * 1024
+LEAST_WRITES: Final = 4 * MIB
+"""What RocksDB may collect before it makes a table of it: less than a few of its own blocks would be a table for each write."""
 _FORMAT_KEY: Final = b"mformat"
 _OWNER_KEY: Final = b"mowner"
 _NEXT_KEY: Final = b"mchangelog"
@@ -80,8 +82,9 @@ class Memory:
         self.stores, self.recent = 0, cache_mib * MIB
         env = Env()  # the process's own: all of its stores share it
         env.lower_thread_pool_cpu_priority()
-        self.cache = Cache(cache_mib * MIB // 4)
-        self.writes = WriteBufferManager.new_write_buffer_manager_with_cache(cache_mib * MIB // 8, False, self.cache)
+        self.cache = Cache(max(cache_mib * MIB // 4, 2 * LEAST_WRITES))
+        writes = max(cache_mib * MIB // 8, LEAST_WRITES)
+        self.writes = WriteBufferManager.new_write_buffer_manager_with_cache(writes, False, self.cache)
 
     def options(self) -> Any:
         """RocksDB's options for point reads of small records."""
@@ -110,6 +113,8 @@ class Store:
         found, ahead, timers = db.get([_NEXT_KEY, _AHEAD_KEY, _TIMERS_KEY])
         self.changelog_next = int.from_bytes(found, "big") if found is not None else 0
         self._ahead = int.from_bytes(ahead, "big") if ahead is not None else 0
+        self._empty = found is None and ahead is None
+        """Whether nothing was ever written: then nothing is looked for on disk."""
         self._scan_from = b"t"
         self._unwritten = Unwritten()
         self._written: dict[bytes, bytes] = {}
@@ -203,7 +208,7 @@ class Store:
                 if value is None:
                     missing.append(at)
             found.append(value)  # type: ignore[arg-type]  # bytes or None
-        if missing:
+        if missing and not self._empty:
             try:
                 read = self._db.get([keys[at] for at in missing])
             except Exception as error:
@@ -258,7 +263,7 @@ class Store:
 
     def _put(self, rows: Rows, timers: TimerMoves) -> None:
         """Write rows, timer moves, the count of timers and how far the changelog is in it, all or nothing."""
-        self._ahead = self.reaches
+        self._ahead, self._empty = self.reaches, False
         batch = WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
         for key, value in rows:
@@ -288,21 +293,16 @@ class Store:
         self._scan_from = min(self._scan_from, key)
 
     def apply(self, records: Sequence[tuple[bytes, bytes | None]], changelog_next: int) -> None:
-        """Write changelog records to disk, keeping the timer index: the last record of a key counts."""
-        self.flush()
-        self._written = {}
+        """Take changelog records, keeping the timer index: the last record of a key counts. They come to disk as what is committed does."""
         last = dict(records)
         keys = [key for key in last if key[0] == _PROFILE]
-        old = self.get_many(keys) if self.reaches else [None] * len(keys)
         moves: list[tuple[bytes, bytes, bytes]] = []
-        for key, before in zip(keys, old, strict=True):
+        for key, before in zip(keys, self.take_many(keys), strict=True):
             was = before[:DUE_BYTES] if before is not None else NO_TIMER
             now = (last[key] or NO_TIMER)[:DUE_BYTES]
             if was != now:
-                self.timers += (now != NO_TIMER) - (was != NO_TIMER)
                 moves.append((was, now, key[1:]))
-        self.changelog_next = self._whole_to = changelog_next
-        self._put(last.items(), moves)
+        self.write(last.items(), moves, changelog_next)
 
     def due(self, upto: Instant, limit: int) -> list[tuple[Instant, bytes]]:
         """The timers due at or before an instant, in due order: (due, customer), at most `limit`."""
