@@ -15,6 +15,7 @@ from benchmarks.reference import Output
 from benchmarks.topics import KINDS, Kafka
 
 ROOT = Path(__file__).parents[1]
+TOPOLOGY = ROOT / "topologies" / "benchmark"
 PEERS = ROOT / "benchmarks" / ".venv" / "bin" / "python"
 RUMBO = ROOT / ".venv" / "bin" / "python"
 JAVA = ROOT / "benchmarks" / "kafka_streams" / "target"
@@ -121,7 +122,7 @@ def _streams(guarantee: str) -> Callable[[Run, int], Started]:
 def _topology(run: Run) -> None:
     """Rumbo's: the benchmark topology with the names of this run, and with triggers that no event can match where they are asked for."""
     folder = run.folder / "topology"
-    shutil.copytree(ROOT / "topologies" / "benchmark", folder)
+    shutil.copytree(TOPOLOGY, folder)
     text = (folder / "topology.yaml").read_text().replace("topology: benchmark", f"topology: {run.name}").replace("benchmark-input", run.topic)
     names = ("transitions", "scores", "actions", "suppressed", "corrections", "progress", "control", "events")
     text += f"\noutputs: {{{', '.join(f'{each}: {run.name}.{each}' for each in names)}}}\n" + (f"journal: {run.journal}\n" if run.journal else "")

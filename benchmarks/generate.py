@@ -14,9 +14,9 @@ import json
 import random
 import sys
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 PARTITIONS = 4
 START_MS = 1_767_225_600_000
@@ -118,6 +118,17 @@ def as_line(record: Produced, offset: int, topic: str = "benchmark-input") -> by
     }).encode()
 
 
+def line_writer(file: BinaryIO) -> Callable[[Produced], None]:
+    """Writes records as lines, each with its partition's next offset."""
+    offsets = [0] * PARTITIONS
+
+    def write(record: Produced) -> None:
+        file.write(as_line(record, offsets[record.partition]) + b"\n")
+        offsets[record.partition] += 1
+
+    return write
+
+
 def main() -> None:
     """Write the input as lines."""
     parser = argparse.ArgumentParser(description="The benchmark job's input, one Kafka record a line.")
@@ -126,10 +137,9 @@ def main() -> None:
     parser.add_argument("--skewed", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    offsets = [0] * PARTITIONS
+    write = line_writer(sys.stdout.buffer)
     for record in generate(options.events, customers=options.customers, skewed=options.skewed, seed=options.seed):
-        sys.stdout.buffer.write(as_line(record, offsets[record.partition]) + b"\n")
-        offsets[record.partition] += 1
+        write(record)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,14 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import time
-from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from benchmarks.compare import compare, differs, from_cloudevent
-from benchmarks.engines import ROOT, RUMBO
-from benchmarks.generate import Produced, as_line
+from benchmarks.engines import ROOT, RUMBO, TOPOLOGY
+from benchmarks.generate import line_writer
 from benchmarks.process import engine_cores
 from benchmarks.reference import Reference
 from benchmarks.topics import Input, expected
@@ -26,7 +25,6 @@ from benchmarks.topics import Input, expected
 COMMANDS = ("simulate", "diff")
 DROPPED = "no_result"
 """The trigger that the new version lacks. No other rule asks about it."""
-TOPOLOGY = ROOT / "topologies" / "benchmark"
 
 
 class Ended(NamedTuple):
@@ -40,10 +38,11 @@ class Ended(NamedTuple):
 
 def history(command: str, events: int) -> dict[str, Any]:
     """One run of a command."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-history-"))
-    try:
+    with TemporaryDirectory(prefix="bench-history-") as name:
+        folder = Path(name)
         file, out = folder / "input.jsonl", folder / "out"
-        given = _written(file, events)
+        with file.open("wb") as lines:
+            given = expected("benchmark-input", events, None, False, line_writer(lines))
         if command == "simulate":
             rejects = folder / "rejects"
             ended = _run(["simulate", str(TOPOLOGY), "--input", str(file), "--rejects", str(rejects)], out, {0})
@@ -51,21 +50,7 @@ def history(command: str, events: int) -> dict[str, Any]:
         else:
             ended = _run(["diff", str(TOPOLOGY), str(_without(DROPPED, folder)), "--input", str(file), "--json", "--sample", "0"], out, {1})
             found = differs(given.reference, json.loads(out.read_bytes()), DROPPED)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return _row(given, ended, found)
-
-
-def _written(file: Path, events: int) -> Input:
-    """Write the job's input as lines; what must come of it."""
-    offsets: Counter[int] = Counter()
-    with file.open("wb") as lines:
-
-        def write(each: Produced) -> None:
-            lines.write(as_line(each, offsets[each.partition]) + b"\n")
-            offsets[each.partition] += 1
-
-        return expected("benchmark-input", events, None, False, write)
 
 
 def _row(given: Input, ended: Ended, found: dict[str, int]) -> dict[str, Any]:

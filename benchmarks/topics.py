@@ -157,6 +157,7 @@ KINDS = {"scores": "score", "transitions": "stage", "actions": "action"}
 
 
 def expected(topic: str, events: int, customers: int | None, skewed: bool, each_to: Callable[[Produced], None]) -> Input:
+    """Hand each record of the job's input on, in the order of production; what must come of them all."""
     reference, curve = Reference(), []
     for number, each in enumerate(generate(events, customers=customers, skewed=skewed)):
         if number * 100 % events < 100:

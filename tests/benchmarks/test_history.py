@@ -7,7 +7,7 @@ import pytest
 from benchmarks import report
 from benchmarks.compare import differs
 from benchmarks.reference import Output, Reference
-from tests.benchmarks.test_report import GOOD, line, session
+from tests.benchmarks.test_report import GOOD, drain, line, session
 
 SAME = {"same": 5, "added": 0, "removed": 0, "moved": 0, "changed": 0}
 
@@ -51,18 +51,8 @@ def test_any_other_difference_is_one_too_many(kind):
 
 
 def test_the_table_leaves_out_what_differs_from_the_reference():
-    row = {
-        "session": "one",
-        "mode": "simulate",
-        "engine": "rumbo",
-        "skewed": False,
-        "events": 1000,
-        "customers": 200,
-        "rate": 50.0,
-        "wall_rate": 40.0,
-        "rss": 90.0,
-    }
-    assert "| 50 (N = 1) | 40 (N = 1) |" in line(report.text([session("one"), {**row, "found": GOOD}]), "1,000 (200)")
+    row = drain("rumbo", 50.0, mode="simulate", wall_rate=40.0)
+    assert "| 50 (N = 1) | 40 (N = 1) |" in line(report.text([session("one"), row]), "1,000 (200)")
     page = report.text([session("one"), {**row, "found": {**GOOD, "extra": 2}}])
     assert "does not count" in line(page, "1,000 (200)")
     assert "0 / 2 / 0 / 0 / 0" in line(page, "1,000 (200)")

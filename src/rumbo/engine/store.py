@@ -78,7 +78,7 @@ class Memory:
     RocksDB's compactions get the processor when nobody else wants it, or when a write has to wait for them.
     """
 
-    def __init__(self, cache_mib: int = 256) -> None:
+    def __init__(self, cache_mib: int) -> None:
         self.stores, self.recent = 0, cache_mib * MIB
         env = Env()  # the process's own: all of its stores share it
         env.lower_thread_pool_cpu_priority()
