@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 from benchmarks.compare import compare, differs, from_cloudevent
 from benchmarks.engines import ROOT, RUMBO, TOPOLOGY
 from benchmarks.generate import line_writer
-from benchmarks.process import engine_cores
+from benchmarks.process import engine_cores, most
 from benchmarks.reference import Reference
 from benchmarks.topics import Input, expected
 
 COMMANDS = ("simulate", "diff")
+LOOK_SECONDS = 0.1
 DROPPED = "no_result"
 """The trigger that the new version lacks. No other rule asks about it."""
 
@@ -66,8 +67,12 @@ def _run(arguments: list[str], out: Path, codes: set[int]) -> Ended:
     with out.open("wb") as file:
         command = ["taskset", "-c", engine_cores(), str(RUMBO), "-m", "rumbo.cli", *arguments]
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL, cwd=ROOT)
-        _, status, used = os.wait4(process.pid, 0)
-    ended = Ended(os.waitstatus_to_exitcode(status), time.monotonic() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+        mib, gone = 0.0, 0
+        while not gone:
+            mib = max(mib, most(process.pid))
+            time.sleep(LOOK_SECONDS)
+            gone, status, used = os.wait4(process.pid, os.WNOHANG)
+    ended = Ended(os.waitstatus_to_exitcode(status), time.monotonic() - begun, used.ru_utime + used.ru_stime, mib)
     process.returncode = ended.code
     if ended.code not in codes:
         raise RuntimeError(f"rumbo {arguments[0]} ended with {ended.code}")

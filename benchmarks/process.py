@@ -44,7 +44,7 @@ class Worker:
 
     def memory(self) -> tuple[float, float]:
         """Resident MiB of the tree now, and the most that its processes had."""
-        return sum(_status(pid, "VmRSS") for pid in _tree(self.process.pid)), sum(_status(pid, "VmHWM") for pid in _tree(self.process.pid))
+        return sum(_status(pid, "VmRSS") for pid in _tree(self.process.pid)), sum(most(pid) for pid in _tree(self.process.pid))
 
     def check(self) -> None:
         """Raise when it has ended by itself."""
@@ -99,6 +99,11 @@ def _status(pid: int, name: str) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0) / 1024
+
+
+def most(pid: int) -> float:
+    """The most that a process had, MiB resident, since its program began; 0 where it is over. (`ru_maxrss` begins with what its parent had.)"""
+    return _status(pid, "VmHWM")
 
 
 def wait_for(holds: object, seconds: float, what: str, every: float = 0.05) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from benchmarks import report
 from benchmarks.compare import differs
+from benchmarks.process import most, wait_for
 from benchmarks.reference import Output, Reference
 from tests.benchmarks.test_report import GOOD, drain, line, session
 
@@ -48,6 +54,15 @@ def test_each_of_its_actions_is_counted_once(removed, found):
 @pytest.mark.parametrize("kind", ["added", "removed", "moved", "changed"])
 def test_any_other_difference_is_one_too_many(kind):
     assert wrong(differs(reference(), told(**{kind: 1}), "gone")) == {"missing": 0, "extra": 1}
+
+
+def test_what_the_runner_holds_is_not_what_the_command_needs():
+    """A process that was just started has not the memory of the one that started it."""
+    held = bytearray(b"x" * 200 * 2**20)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        wait_for(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes().endswith(b"input()\0"), 10, "the program")
+        assert 0 < most(process.pid) < len(held) / 2**20 < most(os.getpid())
+        process.communicate(b"\n")
 
 
 def test_the_table_leaves_out_what_differs_from_the_reference():

@@ -147,6 +147,12 @@ def test_a_folder_that_is_not_there_is_an_authors_mistake(tmp_path):
         load(tmp_path / "nowhere")
 
 
+def test_a_file_in_place_of_the_folder_is_told_once(tmp_path):
+    (tmp_path / "topology.yaml").write_text("topology: t")
+    found = Loaded(tmp_path / "topology.yaml")
+    assert [each.message for each in found.problems] == ["this is a file"]
+
+
 def test_examples_name_only_what_is_defined(tmp_path):
     """A promise about a trigger that does not exist is a mistake."""
     (tmp_path / "examples.yaml").write_text("examples: [{name: x, given: [], then: [{action: nope}]}]")

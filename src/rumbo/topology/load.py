@@ -80,6 +80,11 @@ class Loaded:
     def _read(self, name: str, *, needed: bool = True) -> tuple[Yaml | None, Notes]:
         path = self.folder / name
         notes = Notes(str(path))
+        if self.folder.is_file():
+            notes = Notes(str(self.folder))
+            if needed:
+                notes.error(1, "this is a file", f"a topology is a folder with {FILE}: give the folder")
+            return None, notes
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
