@@ -25,9 +25,9 @@ async def waits(folder):
         for topic in (*shared.lateness, shared.control):
             found.sources[topic] = SourcePosition(next=0, partitions=1)
 
-        def counted(record, number=number):
+        def counted(record, number=number, **known):
             read[number] += 1
-            return shared.readers["cuts-input"](record)
+            return shared.readers["cuts-input"](record, **known)
 
         transactions = Transactions([])
         commit = transactions.commit

@@ -13,7 +13,7 @@ from msgspec.json import decode as json_decode
 
 from rumbo.core.instant import isoformat
 from rumbo.core.interaction import Interaction, folded
-from rumbo.intake import FlatMap, Record, Reject, Skip, SourceFormat, dead_letter, from_line, inspect, reader
+from rumbo.intake import FlatMap, Record, Reject, Skip, SourceFormat, all_plain, dead_letter, from_line, inspect, reader
 from rumbo.intake.identity import _NOBODY, read_id
 from rumbo.intake.times import EARLIEST, pick_time, read_time
 from tests.intake.poison import POISON, WRONG, event
@@ -234,6 +234,18 @@ def test_what_no_rule_reads_is_refused_as_strictly_as_what_is_decoded(parts, fie
     assert readable or found.reason in {"not_json", "too_large"}
 
 
+@given(st.lists(st.none() | NUMBERS | PIECES, min_size=1, max_size=5))
+def test_numbers_looked_at_together_are_as_strictly_looked_at(parts):
+    """One number out of range puts its own record aside, not its neighbours, and none slips through where records meet."""
+    values = [None if part is None else event().replace(b"{}", f'{{"x": {part}}}'.encode()) for part in parts]
+    records = [Record("web", 2, at, NOW_MS, b"k", value) for at, value in enumerate(values)]
+    together = all_plain(records)
+    for each in records:
+        alone, found = read(each), read(each, known_plain=together)
+        assert type(found) is type(alone)
+        assert not isinstance(found, Reject) or found == alone
+
+
 @given(
     st.text(max_size=12)
     | st.sampled_from(
@@ -260,3 +272,16 @@ def test_a_time_of_the_usual_form_is_read_as_any_other(moment, fraction, zone):
     assert pick_time((text, None), at // 1000 if at >= 0 else 0, 10**9, flags) == (
         at if at >= EARLIEST else max(at // 1000, 0) * 1000
     )
+
+
+@given(
+    st.datetimes(datetime.fromisoformat("2001-01-01"), datetime.fromisoformat("2100-01-01")),
+    st.integers(0, 23),
+    st.sampled_from("0123456789:-T.Z +\u0661"),
+)
+def test_a_time_that_only_looks_usual_is_read_as_any_other(moment, place, character):
+    """The quick way reads a time, or leaves it to the other: one character more or less right gives no other instant."""
+    usual = moment.isoformat(timespec="milliseconds") + "Z"
+    text = usual[:place] + character + usual[place + 1 :]
+    record_ms = 4_200_000_000_000
+    assert pick_time((text,), record_ms, 10**9, []) == pick_time((None, text), record_ms, 10**9, [])

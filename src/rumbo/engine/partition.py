@@ -36,7 +36,7 @@ from rumbo.engine.store import POSITION_KEY, Store
 from rumbo.engine.touched import Touched
 from rumbo.engine.transaction import Committed, PartitionProducer, Row
 from rumbo.errors import InternalError
-from rumbo.intake import Clock, Figures, Reader, Reject, Said, dead_letter, read_control
+from rumbo.intake import Clock, Figures, Reader, Reject, Said, all_plain, dead_letter, read_control
 from rumbo.observe.metrics import Metrics
 from rumbo.output import Encoder
 from rumbo.serve.live import Live
@@ -245,8 +245,9 @@ class PartitionWorker:
         """The interactions in these records; what is none goes to the dead letters."""
         read, recent, flags = self.stage.readers[topic], self._recent, self.stage.metrics.coerced
         interactions: list[Interaction] = []
+        plain = all_plain(records)
         for each in records:
-            found = read(each)
+            found = read(each, known_plain=plain)
             if type(found) is Interaction:
                 interactions.append(found)
                 recent.append(False)

@@ -85,8 +85,8 @@ def events_reader(readers: Mapping[str, Reader]) -> Reader:
     """Reads the events topic: each record as the reader of its raw topic would have. Of an unknown topic: as the first one's."""
     first = next(iter(readers.values()))
 
-    def read(record: RawRecord) -> Any:
+    def read(record: RawRecord, *, known_plain: bool = False) -> Any:
         raw = original(record)
-        return readers.get(raw.topic, first)(raw)
+        return readers.get(raw.topic, first)(raw, known_plain=known_plain)
 
     return read

@@ -5,8 +5,8 @@ It never raises on any bytes, never decides anything about a customer, and never
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
 
 from rumbo.core.instant import isoformat
 from rumbo.core.interaction import Interaction
@@ -17,11 +17,11 @@ from rumbo.intake.record import RawRecord, Record, from_line
 from rumbo.intake.reject import Reason, Reject, dead_letter, printable
 from rumbo.intake.segment import from_call, read_call, read_segment
 from rumbo.intake.source import FlatMap, Format, SourceFormat
-from rumbo.intake.text import refused, without_mark
+from rumbo.intake.text import plain, refused, without_mark
 
 __all__ = [
     "SKIP", "Clock", "Control", "Figures", "FlatMap", "Format", "RawRecord", "Reader", "Reason", "Record", "Reject", "Said", "Skip",
-    "SourceFormat", "dead_letter", "from_line", "inspect", "printable", "read_control", "reader",
+    "SourceFormat", "all_plain", "dead_letter", "from_line", "inspect", "printable", "read_control", "reader",
 ]  # fmt: skip
 
 
@@ -31,7 +31,13 @@ class Skip:
 
 SKIP: Final = Skip()
 
-Reader = Callable[[RawRecord], Interaction | Reject | Skip]
+
+class Reader(Protocol):
+    """Reads one record. Who has looked at the numbers of several at once (`all_plain`) says so."""
+
+    def __call__(self, record: RawRecord, *, known_plain: bool = False) -> Interaction | Reject | Skip: ...
+
+
 _Read = Callable[[bytes, RawRecord, SourceFormat, list[str]], Interaction | Reject]
 
 
@@ -40,11 +46,11 @@ def reader(source: SourceFormat) -> Reader:
     fixed: _Read | None = {"segment": read_segment, "flat": read_flat}.get(source.format)
     age = source.max_age
 
-    def read(record: RawRecord) -> Interaction | Reject | Skip:
+    def read(record: RawRecord, *, known_plain: bool = False) -> Interaction | Reject | Skip:
         value = record.value
         if value is None:
             return SKIP
-        bad = refused(value, source)
+        bad = refused(value, source, known_plain=known_plain)
         if bad is not None:
             return bad
         flags: list[str] = []
@@ -57,6 +63,11 @@ def reader(source: SourceFormat) -> Reader:
         return made
 
     return read
+
+
+def all_plain(records: Iterable[RawRecord]) -> bool:
+    """Whether no number in any of these records can be beyond every double: one look at all takes half of a look at each."""
+    return plain(b"".join([each.value or b"" for each in records]))
 
 
 def _detect(record: RawRecord) -> _Read:

@@ -24,8 +24,8 @@ NAMES: Final = {
 _EMPTY: Final = msgspec.Raw(NOTHING)
 _OPENS: Final = b"{"[0]
 CLEAN: Final = 10_000
-_clean: Final[set[str]] = set()
-"""Names that were met and need no cleaning."""
+_clean: Final[dict[str, str]] = {}
+"""Names that were met and need no cleaning, folded."""
 
 
 class Call(msgspec.Struct, weakref=False, gc=False):
@@ -68,12 +68,13 @@ def read_segment(value: bytes, record: RawRecord, source: SourceFormat, flags: l
 
 def from_call(call: Call, record: RawRecord, source: SourceFormat, flags: list[str]) -> Interaction | Reject:
     """The interaction that a call is."""
-    name = call.event
-    if call.type != "track" or type(name) is not str or name not in _clean:
+    name, kind = call.event, call.type
+    key = _clean.get(name) if kind == "track" and type(name) is str else None
+    if key is None:
         found = _name(call, flags)
         if not isinstance(found, str):
             return found
-        name = found
+        name, key = found, folded(found)
     customer = read_id(call.userId, "$.userId", flags)
     anonymous = customer is None
     if anonymous:
@@ -91,7 +92,7 @@ def from_call(call: Call, record: RawRecord, source: SourceFormat, flags: list[s
         if isinstance(checked, Reject):
             return checked
         context = checked
-    traits = NOTHING if call.traits is _EMPTY and call.type == "track" else _traits(call, context)
+    traits = NOTHING if call.traits is _EMPTY and kind == "track" else _traits(call, context)
     if isinstance(traits, Reject):
         return traits
     times = (call.timestamp, None if call.rudderId is not None else call.originalTimestamp, call.receivedAt)
@@ -99,7 +100,7 @@ def from_call(call: Call, record: RawRecord, source: SourceFormat, flags: list[s
     if at is None:
         return Reject("no_time", "no time that can be read, and the record has none", "$.timestamp")
     return Interaction(
-        customer, name, folded(name), read_message_id(call.messageId, record, flags), at,
+        customer, name, key, read_message_id(call.messageId, record, flags), at,
         record.topic, record.partition, record.offset,
         properties, context, traits,
         _grouped if call.groupId is None else _account(call.groupId), anonymous, "segment", tuple(flags) if flags else (),
@@ -133,7 +134,7 @@ def clean_name(value: Any, path: str, flags: list[str]) -> str | Reject:
         )
     if value.isprintable() and value == value.strip() and "  " not in value and value:
         if len(_clean) < CLEAN:  # names come from outside: a producer must not fill the memory
-            _clean.add(value)
+            _clean[value] = folded(value)
         return value
     text = " ".join(value.split()).replace("\x00", "�")
     if not text:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
-from rumbo.core.instant import Instant, from_datetime
+from rumbo.core.instant import SECOND, Instant, from_datetime
 
 EARLIEST: Final = 946_684_800_000_000
 """2000-01-01: an earlier time is a mistake of units."""
@@ -15,18 +14,31 @@ LATEST: Final = 253_402_300_799_999_999
 _UTC_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00").tzinfo
 _LONG_FRACTION: Final = re.compile(r"(\.\d{6})\d+")
 _DIGITS: Final = re.compile(r"[+-]?\d{1,19}(\.\d{1,9})?")
-_SECONDS: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
-_MILLISECONDS: Final = {f".{each:03d}Z": each * 1000 for each in range(1000)} | {"Z": 0}
+_MINUTE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
+_SECONDS: Final = {f":{each:02d}": each * SECOND for each in range(60)}
+_FRACTIONS: Final = {f".{each:03d}Z": each * 1000 for each in range(1000)} | {"Z": 0}
 """What mostly follows the seconds."""
+_MINUTES: Final = 4096
+_minutes: Final[dict[str, Instant]] = {}
+"""`2026-01-31T12:00`, those met last. Events of one batch lie close together: most are met again."""
 _MAGNITUDES: Final = ((10**11, 1_000_000), (10**14, 1_000))
 
 
-@lru_cache(maxsize=4096)
-def _seconds(text: str) -> Instant | None:
-    """`2026-01-31T12:00:00` in UTC; None for another form. Events of one batch lie close together: most are met again."""
-    if not _SECONDS.fullmatch(text):
-        return None
-    return _from_text(f"{text}Z")[0]
+def _usual(text: str) -> Instant:
+    """`2026-01-31T12:00:00.000Z`, with or without its fraction; 0 for another form."""
+    try:
+        return _minutes[text[:16]] + _SECONDS[text[16:19]] + _FRACTIONS[text[19:]]
+    except KeyError:
+        minute = text[:16]
+    if minute in _minutes or not _MINUTE.fullmatch(minute):
+        return 0
+    at = _from_text(f"{minute}Z")[0]
+    if at is None:
+        return 0
+    if len(_minutes) >= _MINUTES:  # times come from outside: a producer must not fill the memory
+        _minutes.clear()
+    _minutes[minute] = at
+    return _usual(text)
 
 
 def read_time(value: Any) -> tuple[Instant | None, str | None]:
@@ -78,10 +90,8 @@ def pick_time(candidates: tuple[Any, ...], record_ms: int, future: int, flags: l
     """
     latest = record_ms * 1000 + future if record_ms >= 0 else LATEST
     first = candidates[0]
-    if type(first) is str and (micros := _MILLISECONDS.get(first[19:])) is not None:
-        seconds = _seconds(first[:19])
-        if seconds is not None and EARLIEST <= seconds + micros <= latest:
-            return seconds + micros
+    if type(first) is str and EARLIEST <= (usual := _usual(first)) <= latest:
+        return usual
     for place, value in enumerate(candidates):
         if value is None:
             continue
