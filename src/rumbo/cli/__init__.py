@@ -65,10 +65,22 @@ def rumbo() -> None:
     """Rumbo: stage transitions, lead scores and triggered actions from customer interactions on Kafka, exactly once."""
 
 
+def _leave(code: int) -> None:
+    """End the process at once where a command has kept much until its end (`lines.until_the_end`): the system takes memory back as it is."""
+    lines = sys.modules.get("rumbo.cli.lines")
+    if lines is not None and lines.kept:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit. Every error is one message with its exit code; a stack trace is for our own mistakes."""
     try:
-        sys.exit(rumbo.main(args=arguments, prog_name="rumbo", standalone_mode=False) or 0)
+        code = rumbo.main(args=arguments, prog_name="rumbo", standalone_mode=False) or 0
+        if arguments is None:
+            _leave(code)
+        sys.exit(code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

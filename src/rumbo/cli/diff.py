@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from rumbo.cli.lines import HISTORY, instant, records
+from rumbo.cli.lines import HISTORY, instant, records, until_the_end
 from rumbo.local.diff import CHANGES, Comparison, Diff, Difference, Side
 from rumbo.topology import load
 
@@ -24,10 +24,9 @@ def command(old: Path, new: Path, source: str, until: str | None, sample: int, *
 
     It says what would have been decided, not how people would have reacted.
     """
-    comparison = Comparison(load(old), load(new))
-    for record in records(source, lambda _record, _reject: None):
-        comparison.send(record)
-    found = comparison.finish(instant(until, "--until"), sample=sample)
+    end = instant(until, "--until")
+    comparison = until_the_end(Comparison(load(old), load(new)))
+    found = comparison.over(records(source, lambda _record, _reject: None), until=end, sample=sample)
     if as_json:
         totals = {change: found.total(change) for change in ("same", *CHANGES)}
         click.echo(msgspec.json.encode({"totals": totals, **msgspec.structs.asdict(found)}).decode())

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 import click
 
@@ -22,6 +22,9 @@ TOPOLOGY: Final = click.option(
     show_default="the current folder",
     help="The definitions to ask.",
 )
+T = TypeVar("T")
+kept: Final[list[object]] = []
+"""What is not taken apart before the process ends: some seventy objects a customer, one by one, are a twentieth of a `diff`."""
 HISTORY: Final = click.option(
     "--input", "source", required=True, metavar="FILE", help="The history, as `rumbo simulate` reads it."
 )
@@ -49,16 +52,24 @@ def uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()
+        gc.unfreeze()  # all that there is counts as looked through: else the next object made would have it all looked through at once
         if enabled:
             gc.enable()
+
+
+def until_the_end(made: T) -> T:
+    """Keep something large for as long as the process lives; it ends then without taking it apart (`cli.main`)."""
+    kept.append(made)
+    return made
 
 
 def history(path: str) -> Callable[[], Iterator[Record]]:
     """The same for questions that read a file twice; standard input is kept. What cannot be read is passed over."""
     if path != "-":
         return lambda: records(path, lambda _record, _reject: None)
-    kept = list(records(path, lambda _record, _reject: None))
-    return lambda: iter(kept)
+    known = list(records(path, lambda _record, _reject: None))
+    return lambda: iter(known)
 
 
 def _open(path: str) -> BinaryIO:

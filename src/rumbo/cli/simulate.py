@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from rumbo.cli.lines import instant, records
+from rumbo.cli.lines import instant, records, until_the_end
 from rumbo.core.decision import Decision
 from rumbo.core.mistyped import Mistyped
 from rumbo.intake import RawRecord, Record, Reject, printable
@@ -59,7 +59,9 @@ def command(  # noqa: PLR0913, PLR0917  click hands options over so
     """Run FILE through TOPOLOGY: decisions to standard output, one CloudEvent a line, in the order decided."""
     end = instant(until, "--until")
     put_aside: list[bytes] = []
-    local = Local(load(topology), rejected=lambda record, reject: put_aside.append(_aside(record, reject)))
+    local = until_the_end(
+        Local(load(topology), rejected=lambda record, reject: put_aside.append(_aside(record, reject)))
+    )
 
     def refuse(record: Record, reject: Reject) -> None:
         local.counts["received"] += 1
@@ -135,7 +137,7 @@ def _figures(local: Local) -> dict[str, Any]:
         "records": local.counts["received"],
         "processed": local.counts["processed"],
         "rejected": _rejected(local),
-        "customers": len(local.profiles),
+        "customers": local.customers,
         "accounts": len(local.accounts),
         "counts": _shown(local),
         "mistyped": [{**met._asdict(), "interactions": count, "cure": met.cure} for met, count in _mistyped(local)],
@@ -145,7 +147,7 @@ def _figures(local: Local) -> dict[str, Any]:
 def _summary(local: Local) -> None:
     counts = local.counts
     click.echo(
-        f"{counts['received']} records, {counts['processed']} processed, {_rejected(local)} rejected, {len(local.profiles)} customers",
+        f"{counts['received']} records, {counts['processed']} processed, {_rejected(local)} rejected, {local.customers} customers",
         err=True,
     )
     for name, count in _shown(local).items():

@@ -36,6 +36,8 @@ class Interaction(msgspec.Struct, weakref=False, gc=False):
     anonymous: bool = False
     format: str = "segment"
     flags: tuple[str, ...] = ()
+    fingerprint: bytes = b""
+    """By what a producer's repeat is known (`core.program`): hashes of id and body; empty until somebody has asked."""
     _properties: dict[str, Any] | None = None
     _context: dict[str, Any] | None = None
     _traits: dict[str, Any] | None = None

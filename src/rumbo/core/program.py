@@ -348,17 +348,19 @@ class Program:
 
     def _repeats(self, profile: Profile, event: Interaction) -> bool:
         """Whether this id is among the last ones; if not, it is now."""
-        hashed = _blank()
-        hashed.update(event.id.encode())
-        digest = hashed.digest()
-        body = (crc32(event.properties_raw, event.at) & 0xFFFF).to_bytes(2, "big")  # the instant's low 32 bits count
-        ring = profile.ring
+        entry = event.fingerprint
+        if not entry:  # two versions side by side hash it once
+            hashed = _blank()
+            hashed.update(event.id.encode())
+            body = crc32(event.properties_raw, event.at) & 0xFFFF  # the instant's low 32 bits count
+            entry = event.fingerprint = hashed.digest() + body.to_bytes(2, "big")
+        digest, ring = entry[:ID_BYTES], profile.ring
         found = _place(ring, digest) if digest in ring else -1
         if found >= 0:
-            same = ring[found + ID_BYTES : found + RING_ENTRY] == body
+            same = ring[found : found + RING_ENTRY] == entry
             self.stats["duplicate" if same else "duplicate_conflict"] += 1
             return True
-        ring = ring + digest + body
+        ring += entry
         profile.ring = ring if len(ring) <= self._ring else ring[-self._ring :]
         return False
 

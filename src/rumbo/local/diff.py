@@ -7,9 +7,9 @@ the history is the one that the old decisions were part of. It keeps only what d
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from itertools import chain, count
+from itertools import chain, count, islice
 from operator import attrgetter, itemgetter
 from typing import Any, Final, Literal, NamedTuple
 
@@ -17,12 +17,14 @@ import msgspec
 
 from rumbo.core.decision import Decision
 from rumbo.core.instant import Instant, isoformat
-from rumbo.intake import RawRecord, reader
+from rumbo.intake import RawRecord, Reader, all_plain, reader
 from rumbo.local.run import Local
 from rumbo.topology import Topology
 
 Change = Literal["added", "removed", "moved", "changed"]
 CHANGES: Final[tuple[Change, ...]] = ("added", "removed", "moved", "changed")
+AT_ONCE: Final = 64
+"""Records that are stepped through one version before the other has its turn."""
 _ASIDE: Final = frozenset({"because", "version"})
 """Parts of an output that tell of the definition, not of what was decided."""
 _NAMES: Final = ("trigger", "to", "score", "segment", "flow", "stage", "retracted")
@@ -95,36 +97,48 @@ class Diff(msgspec.Struct):
 
 
 class Comparison:
-    """Two topologies over one history, record by record; `finish` gives the difference."""
+    """Two topologies over one history."""
 
     def __init__(self, old: Topology, new: Topology) -> None:
         self._old, self._new = Local(old), Local(new)
         self._names = (_name(old), _name(new))
-        self._readers: dict[str, tuple[Callable[..., Any], Callable[..., Any] | None]] = {}
+        self._readers: dict[str, tuple[Reader, Reader | None]] = {}
         self._same: Counter[tuple[Rule, str]] = Counter()
         self._left: dict[tuple[str, Rule], tuple[_Waiting, _Waiting]] = defaultdict(lambda: ({}, {}))
         self._order = count()
 
-    def send(self, record: RawRecord) -> None:
-        """Step one record through both."""
-        read, other = self._readers.get(record.topic) or self._reader(record.topic)
-        found = read(record)
-        before = self._old.take(record, found)
-        after = self._new.take(record, found if other is None else other(record))
-        if before or after:
-            self._compare(before, after)
+    def over(self, records: Iterable[RawRecord], *, until: Instant | None = None, sample: int = 2) -> Diff:
+        """Step the whole history; the difference. Timers run to `until`, by default the last event's time."""
+        left = iter(records)
+        while some := list(islice(left, AT_ONCE)):
+            self._step(some)
+        return self._finish(until, sample)
 
-    def _reader(self, topic: str) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
+    def _step(self, records: Sequence[RawRecord]) -> None:
+        """Step some records through both: all through the old version, then all through the new one, so that each finds its own code at hand."""
+        old, new = list[Any](), list[Any]()
+        plain = all_plain(records)
+        for record in records:
+            read, other = self._readers.get(record.topic) or self._reader(record.topic)
+            found = read(record, known_plain=plain)
+            old.append(found)
+            new.append(found if other is None else other(record, known_plain=plain))
+        before, after = map(self._old.take, records, old), map(self._new.take, records, new)
+        for was, will in zip(list(before), after, strict=True):
+            if was or will:
+                self._compare(was, will)
+
+    def _reader(self, topic: str) -> tuple[Reader, Reader | None]:
         """The reader of a topic, and the new version's own where it reads otherwise."""
         old, new = (each.topology.source(topic).reading for each in (self._old, self._new))
         made = self._readers[topic] = (reader(old), None if new == old else reader(new))
         return made
 
-    def finish(self, until: Instant | None = None, *, sample: int = 2) -> Diff:
-        """Timers run to `until` (by default the last event's time), and what is left is told apart."""
+    def _finish(self, until: Instant | None, sample: int) -> Diff:
+        """The last timers, and what is left is told apart."""
         end = max(self._old.latest, self._new.latest) if until is None else until
         self._compare(self._old.until(end), self._new.until(end))
-        found = Diff(*self._names, self._new.counts["received"], len(self._new.profiles), [], [])
+        found = Diff(*self._names, self._new.counts["received"], self._new.customers, [], [])
         rows: dict[tuple[Rule, str], Row] = {}
         for (rule, outcome), times in self._same.items():
             _row(rows, rule, outcome).same = times
@@ -313,7 +327,4 @@ def compare(
     old: Topology, new: Topology, records: Iterable[RawRecord], *, until: Instant | None = None, sample: int = 2
 ) -> Diff:
     """Run a history through two topologies at once."""
-    comparison = Comparison(old, new)
-    for record in records:
-        comparison.send(record)
-    return comparison.finish(until, sample=sample)
+    return Comparison(old, new).over(records, until=until, sample=sample)

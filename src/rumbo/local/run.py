@@ -69,6 +69,11 @@ class Local:
             name: profile for partition in self._partitions.values() for name, profile in partition.profiles.items()
         }
 
+    @property
+    def customers(self) -> int:
+        """How many there are."""
+        return sum(len(partition.profiles) for partition in self._partitions.values())
+
     def send(self, record: RawRecord) -> list[Decision]:
         """Read and step one record; timers of other customers that its time makes due fire after it."""
         if record.topic == self._control_topic:
