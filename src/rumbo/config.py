@@ -33,7 +33,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     """A stable name of this worker (static membership): a restart within the session moves no partition."""
     max_delay: float = Field(default=0.01, ge=0, le=5)
     """How long a thin batch is gathered at most; a fifth of it where hardly anything comes."""
-    max_batch: int = Field(default=2_000, ge=1, le=20_000)
+    max_batch: int = Field(default=5_000, ge=1, le=20_000)
     """Records in a batch, at most."""
     session_timeout: float = Field(default=30, ge=1)
     rebalance_timeout: float = Field(default=60, ge=1)
