@@ -51,9 +51,9 @@ class Waiting:
 
     def begin(self, turn: Turn, *, banded: bool) -> None:
         """Look, after the interactions of the customer's first instant, at what holds of everybody until something comes."""
-        asked = {each.order for each in self.on_state} if banded else set[int]()
+        asked = self.on_state if banded else ()
         for each in self.watches:
-            if each.order in asked or (each.condition is not None and each.condition.starts):
+            if each in asked or (each.condition is not None and each.condition.starts):
                 turn.profile.timers[self._watch_timer(each)] = turn.now
 
     def before(self, turn: Turn, watches: tuple[TriggerMachine, ...]) -> None:

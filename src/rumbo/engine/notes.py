@@ -20,7 +20,7 @@ from rumbo.engine.journal import Journal
 from rumbo.engine.store import Store
 from rumbo.engine.touched import Touched
 from rumbo.output import Encoder
-from rumbo.serve.live import Live
+from rumbo.serve.live import ACTIONS, Live
 
 TALLY_KEY: Final = b"mtally"
 Row = tuple[bytes, bytes | None]
@@ -35,9 +35,10 @@ class Notes:
         """It runs ahead of what is committed while a commit is under way."""
         self._shown = self._written = counts.dump(self._tally)
         self._journal = Journal(store, journal, encoder.value) if journal else None
-        self._interactions, self._new = 0, 0
+        self._interactions = self._new = self._decisions = 0
         self._changed = Changed()
-        self._decisions: list[Decision] = []
+        self._moves: list[Decision] = []
+        self._actions: list[Decision] = []
 
     def committed_tally(self) -> Tally:
         """The tally for those who look on, a copy of their own."""
@@ -54,8 +55,13 @@ class Notes:
             self._journal.heard(interactions)
 
     def decided(self, decisions: Sequence[Decision]) -> None:
-        """These came of it."""
-        self._decisions += decisions
+        """These came of it. What nobody asks for later is let go while it is at hand."""
+        self._decisions += len(decisions)
+        for each in decisions:
+            if each.kind == "stage.changed":
+                self._moves.append(each)
+            elif each.kind in ACTIONS:
+                self._actions.append(each)
         if self._journal is not None:
             self._journal.decided(decisions)
 
@@ -66,8 +72,7 @@ class Notes:
     def rows(self, touched: Touched) -> list[Row]:
         """What is written with this commit."""
         rows: list[Row] = []
-        moves = [each for each in self._decisions if type(each.data) is StageChanged]
-        again = self._changed.customers
+        moves, again = self._moves, self._changed.customers
         if self._new or moves or again:
             self._tally.customers += self._new
             self._new = 0
@@ -83,8 +88,9 @@ class Notes:
     def committed(self) -> None:
         """It is written: now it may be shown."""
         self._shown = self._written
-        self._live.committed(self._interactions, self._decisions)
-        self._interactions, self._decisions = 0, []
+        self._live.committed(self._interactions, self._decisions, self._actions)
+        self._interactions = self._decisions = 0
+        self._moves, self._actions = [], []
 
     def _count(self, moves: list[Decision], touched: Touched) -> None:
         """Count the moves; for those who may never have been so high before, look at what is stored of them."""

@@ -12,7 +12,7 @@ from rumbo.intake.record import RawRecord
 from rumbo.intake.reject import Reject, printable
 from rumbo.intake.source import SourceFormat
 from rumbo.intake.text import NOTHING, not_json, section
-from rumbo.intake.times import pick_time
+from rumbo.intake.times import pick_time, usual_time
 
 NAMES: Final = {
     "page": "Page Viewed",
@@ -95,8 +95,10 @@ def from_call(call: Call, record: RawRecord, source: SourceFormat, flags: list[s
     traits = NOTHING if call.traits is _EMPTY and kind == "track" else _traits(call, context)
     if isinstance(traits, Reject):
         return traits
-    times = (call.timestamp, None if call.rudderId is not None else call.originalTimestamp, call.receivedAt)
-    at = pick_time(times, record.timestamp, source.future, flags)
+    at: int | None = usual_time(call.timestamp, record.timestamp, source.future)
+    if not at:
+        times = (call.timestamp, None if call.rudderId is not None else call.originalTimestamp, call.receivedAt)
+        at = pick_time(times, record.timestamp, source.future, flags)
     if at is None:
         return Reject("no_time", "no time that can be read, and the record has none", "$.timestamp")
     return Interaction(

@@ -24,21 +24,28 @@ _minutes: Final[dict[str, Instant]] = {}
 _MAGNITUDES: Final = ((10**11, 1_000_000), (10**14, 1_000))
 
 
-def _usual(text: str) -> Instant:
-    """`2026-01-31T12:00:00.000Z`, with or without its fraction; 0 for another form."""
-    try:
-        return _minutes[text[:16]] + _SECONDS[text[16:19]] + _FRACTIONS[text[19:]]
-    except KeyError:
-        minute = text[:16]
-    if minute in _minutes or not _MINUTE.fullmatch(minute):
+def usual_time(value: Any, record_ms: int, future: int) -> Instant:
+    """What `pick_time` makes of `2026-01-31T12:00:00.000Z`, with or without its fraction; 0 where it has to look further."""
+    if type(value) is not str:
         return 0
+    try:
+        at = _minutes[value[:16]] + _SECONDS[value[16:19]] + _FRACTIONS[value[19:]]
+    except KeyError:
+        return usual_time(value, record_ms, future) if _noted(value[:16]) else 0
+    return at if EARLIEST <= at <= (record_ms * 1000 + future if record_ms >= 0 else LATEST) else 0
+
+
+def _noted(minute: str) -> bool:
+    """Keep a minute that was met for the first time."""
+    if minute in _minutes or not _MINUTE.fullmatch(minute):
+        return False
     at = _from_text(f"{minute}Z")[0]
     if at is None:
-        return 0
+        return False
     if len(_minutes) >= _MINUTES:  # times come from outside: a producer must not fill the memory
         _minutes.clear()
     _minutes[minute] = at
-    return _usual(text)
+    return True
 
 
 def read_time(value: Any) -> tuple[Instant | None, str | None]:
@@ -88,10 +95,9 @@ def pick_time(candidates: tuple[Any, ...], record_ms: int, future: int, flags: l
 
     One before 2000, or later than the record's by more than `future`, gives way to the next. `flags` gets what was done.
     """
-    latest = record_ms * 1000 + future if record_ms >= 0 else LATEST
-    first = candidates[0]
-    if type(first) is str and EARLIEST <= (usual := _usual(first)) <= latest:
+    if usual := usual_time(candidates[0], record_ms, future):
         return usual
+    latest = record_ms * 1000 + future if record_ms >= 0 else LATEST
     for place, value in enumerate(candidates):
         if value is None:
             continue

@@ -27,13 +27,10 @@ class Live:
         self._last: deque[Decision] = deque(maxlen=KEPT)
         self._waiting: set[asyncio.Event] = set()
 
-    def committed(self, interactions: int, decisions: Sequence[Decision]) -> None:
-        """One transaction was committed."""
+    def committed(self, interactions: int, decisions: int, actions: Sequence[Decision]) -> None:
+        """One transaction was committed: how much came of how much, and the decisions of `ACTIONS`."""
         self.interactions += interactions
-        if not decisions:
-            return
-        self.decisions += len(decisions)
-        actions = [each for each in decisions if each.kind in ACTIONS]
+        self.decisions += decisions
         if actions:
             self.actions += len(actions)
             self._last.extend(actions)
