@@ -40,6 +40,11 @@ def test_a_trigger_on_what_holds_from_the_beginning_is_called_once_whatever_come
         assert [each for each in found if each[1] == "t"] == [(0, "t")]
 
 
+def test_it_is_called_where_the_journey_has_nothing_else():
+    """No stage, no segment, no score: the condition alone hangs on the beginning."""
+    assert run(watching(NOT_B), event("A"), until=DAY) == [(0, "t")]
+
+
 def test_what_the_first_interaction_ends_is_not_called():
     """Also where the two share the first instant, in either order: what nobody has done is looked at after its interactions."""
     journey = watching(NOT_B)

@@ -85,6 +85,9 @@ class JourneyMachine:
         self._signer = Signer(self.who, self._scoring.values, self._holding.keep)
         self._flows.starts(self._signer, self._holding)
         self._entries = self._flows.entries
+        parts = (self._scoring, self._segments, self._staging, self._waiting)
+        self._begins = any(each.begins for each in parts)
+        """Whether anything hangs on a beginning itself."""
         self.timers: dict[str, Callable[[Turn], bool]] = {
             **self._scoring.timers(),
             **self._segments.timers(),
@@ -132,6 +135,9 @@ class JourneyMachine:
         """The customer's first interaction."""
         event = turn.event
         state = turn.state = JourneyState(entered_at=turn.at, entry=event.id if event is not None else "")
+        if not self._begins:
+            self._staging.stand(turn)
+            return state
         banded = self._scoring.begin(turn, event.key if event is not None else "")
         self._staging.begin(turn)
         self._segments.begin(turn, plan.segments)

@@ -100,6 +100,12 @@ class Scoring:
             if any(depends(each.when) for each in judges):
                 yield self._judging(self._scores[name], judges)
 
+    @property
+    def begins(self) -> bool:
+        """Whether anything may hold of everybody from the beginning: what they are, a reset, a verdict."""
+        resets = any(each.starts for made in self._resets.values() for each in made)
+        return bool(self._fits) or resets or any(each.when.starts for made in self._verdicts.values() for each in made)
+
     def begin(self, turn: Turn, key: str) -> bool:
         """The customer's first interaction: what they are, and what holds of everybody until something comes; whether that puts them in a band.
 

@@ -71,6 +71,11 @@ class Segments:
         """Every event name that some segment listens to by name."""
         return {name for each in self._all for name in each.hears or ()}
 
+    @property
+    def begins(self) -> bool:
+        """Whether there is anything to ask at a beginning."""
+        return bool(self._all)
+
     def begin(self, turn: Turn, listening: tuple[Segment, ...]) -> None:
         """The customer's first interaction: what holds of everybody (`not`, the first stage) holds from here on."""
         if self._all:

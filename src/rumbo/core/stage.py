@@ -77,7 +77,7 @@ class StageMachine:
             self._edges[stage.name] for stage in ordered
         )
 
-        self._leads_on = (
+        self.leads_on = (
             bool(self._sides)
             or any(self._edges.values())
             or any(each.stages or each.starts for each in self.conditions())
@@ -245,7 +245,7 @@ class StageMachine:
 
     def opens(self, scope: Scope) -> bool:
         """Whether a way on from a stage that has just been entered is open already: it is taken at that instant, after the interactions."""
-        want = self.wants(scope) if self._leads_on else None
+        want = self.wants(scope) if self.leads_on else None
         return want is not None and self.goes_on(scope, want)
 
     def next_look(self, scope: Scope) -> Instant:

@@ -55,12 +55,23 @@ class Staging:
         """Every event name that some criterion listens to by name."""
         return {name for hears in self._hears for name in hears or ()}
 
-    def begin(self, turn: Turn) -> None:
+    @property
+    def begins(self) -> bool:
+        """Whether anything hangs on somebody's standing in the first stage."""
+        told = (self.machine.first, "entered") in self._by_stage or bool(self._changed)
+        return told or self._limits or self.machine.leads_on
+
+    def stand(self, turn: Turn) -> None:
         """Everyone begins in the first stage, without a transition."""
         state, first = turn.state, self.machine.first
         if first:
             state.stage = state.high_water = first
             state.history.append((first, turn.at))
+
+    def begin(self, turn: Turn) -> None:
+        """The same, and what hangs on it."""
+        self.stand(turn)
+        if self.machine.first:
             self._entered(turn)
 
     def begun(self, turn: Turn, *, banded: bool) -> None:

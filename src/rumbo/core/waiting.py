@@ -49,6 +49,11 @@ class Waiting:
             found |= {*each.of.names, *(each.since_event.names if each.since_event is not None else ())}
         return found
 
+    @property
+    def begins(self) -> bool:
+        """Whether there is anything to ask after a beginning."""
+        return bool(self.watches)
+
     def begin(self, turn: Turn, *, banded: bool) -> None:
         """Look, after the interactions of the customer's first instant, at what holds of everybody until something comes."""
         asked = self.on_state if banded else ()

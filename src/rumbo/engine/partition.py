@@ -259,14 +259,12 @@ class PartitionWorker:
         return interactions
 
     def _meet(self, customer: str) -> None:
-        """Somebody is here for the first time."""
-        self._place(customer)
+        """Somebody is here for the first time. They must belong here by murmur2, or their events meet in two places."""
+        if place_of(customer.encode(), self.stage.partitions) != self.number:
+            self._misplaced()
         self.notes.met(1)
 
-    def _place(self, customer: str) -> None:
-        """A customer met for the first time must belong here by murmur2, or the customer's events meet in two places."""
-        if place_of(customer.encode(), self.stage.partitions) == self.number:
-            return
+    def _misplaced(self) -> None:
         self.stage.metrics.misplaced()
         if self.stage.topology.keys == "strict":
             raise MisplacedError(
