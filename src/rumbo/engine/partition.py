@@ -50,8 +50,8 @@ LOOK: Final = 0.05
 """Seconds between two looks of a quiet partition at the wall's clock."""
 READ_AT_ONCE: Final = 200
 """Records between two looks of the event loop at everything else: some 2 ms of work."""
-STEP_AT_ONCE: Final = 64
-"""Records that are read and stepped before everything else has its turn, some 2 ms of work: what they make stays in the processor's cache."""
+STEP_AT_ONCE: Final = 128
+"""Records that are read and stepped before everything else has its turn, some 3 ms of work: what they make stays in the processor's cache."""
 TURN: Final = 256
 """Records that a partition steps, and encodes what comes of them, before the others of this worker have their turn: one finishes and commits while the next one steps."""
 FOREVER: Final = 2**62
