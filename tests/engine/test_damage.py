@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import nullcontext
+from itertools import accumulate, starmap
 from types import SimpleNamespace
 
 import pytest
-from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rumbo.engine.damage import DamagedError, damaged
 from rumbo.engine.feed import Place
@@ -35,13 +39,17 @@ def batch(first, count, *, whole=True):
     return bytes(data)
 
 
+def light(value):
+    """The records in these bytes, as the worker reads them."""
+    return fetcher.PartitionRecords(PLACE, fetcher.MemoryRecords(value), [], 10, None, None, True, READ_COMMITTED)
+
+
 def fetched():
     """Offsets 10 and 11 whole, and what follows damaged, as aiokafka holds it; and the state of the partition."""
     state = SimpleNamespace(position=10, paused=False, has_valid_position=True, lso=15)
     state.consumed_to = lambda at: setattr(state, "position", at)
     assignment = SimpleNamespace(active=True, state_value=lambda _: state, tps={PLACE})
-    records = MemoryRecords(batch(10, 2) + batch(12, 3, whole=False))
-    held = PartitionRecords(PLACE, records, [], 10, None, None, True, READ_COMMITTED)
+    held = light(batch(10, 2) + batch(12, 3, whole=False))
     return FetchResult(PLACE, assignment=assignment, partition_records=held, backoff=0), state, assignment
 
 
@@ -54,6 +62,25 @@ def test_the_place_is_told_with_its_cure():
     assert said.startswith(WHERE)
     assert "let another replica lead the partition" in said
     assert state.position == 10, "what stood before it is read again"
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.data())
+def test_a_changed_byte_that_the_checksum_covers_is_found_and_nothing_else_is(counts, data):
+    """Whatever byte it is, in whichever batch; whole batches before it are read, and all of them where none is changed."""
+    firsts = list(accumulate(counts, initial=10))
+    whole = b"".join(starmap(batch, zip(firsts, counts, strict=False)))
+    offsets = [each.offset for each in light(whole)]
+    assert offsets == list(range(10, firsts[-1]))
+    hurt = data.draw(st.integers(0, len(counts) - 1))
+    lengths = [len(batch(first, count)) for first, count in zip(firsts, counts, strict=False)]
+    begin = sum(lengths[:hurt])
+    place = begin + data.draw(st.integers(17, lengths[hurt] - 1))
+    changed = bytearray(whole)
+    changed[place] ^= data.draw(st.integers(1, 255))
+    taken = iter(light(bytes(changed)))
+    assert [next(taken).offset for _ in range(firsts[hurt] - 10)] == list(range(10, firsts[hurt]))
+    with pytest.raises(CorruptRecordException, match=re.escape(str(PLACE))):
+        next(taken)
 
 
 def test_an_error_of_a_partition_that_is_no_longer_held_is_told_as_it_came():
