@@ -13,7 +13,7 @@ from rumbo.intake.reject import Reject
 from rumbo.intake.segment import clean_name, read_segment
 from rumbo.intake.source import SourceFormat
 from rumbo.intake.text import NOTHING, exact, not_json, section
-from rumbo.intake.times import pick_time
+from rumbo.intake.times import pick_time, usual_time
 
 _EMPTY: Final = msgspec.Raw(NOTHING)
 _IDENTITIES: Final = ("userId", "user_id", "customerId", "customer_id", "customer", "anonymousId")
@@ -83,7 +83,8 @@ def _from(envelope: Envelope, record: RawRecord, source: SourceFormat, flags: li
     customer = _customer(envelope, data, record, flags)
     if not isinstance(customer, str):
         return customer or Reject("no_identity", "no subject, and neither data nor the key says who it was", "subject")
-    at = pick_time((envelope.time,), record.timestamp, source.future, flags)
+    said, ms, future = envelope.time, record.timestamp, source.future
+    at = usual_time(said, ms, future) or pick_time((said,), ms, future, flags)
     if at is None:
         return Reject("no_time", "no time that can be read, and the record has none", "time")
     return Interaction(

@@ -13,7 +13,7 @@ from rumbo.intake.reject import Reject
 from rumbo.intake.segment import clean_name
 from rumbo.intake.source import FlatMap, SourceFormat
 from rumbo.intake.text import NOTHING, not_json
-from rumbo.intake.times import pick_time
+from rumbo.intake.times import pick_time, usual_time
 
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -33,7 +33,8 @@ def read_flat(value: bytes, record: RawRecord, source: SourceFormat, flags: list
     customer = read_id(_at(found, mapping.identity), f"$.{mapping.identity}", flags)
     if not isinstance(customer, str):
         return customer or Reject("no_identity", "nothing there says who it was", f"$.{mapping.identity}")
-    at = pick_time((_at(found, mapping.time),), record.timestamp, source.future, flags)
+    said, ms, future = _at(found, mapping.time), record.timestamp, source.future
+    at = usual_time(said, ms, future) or pick_time((said,), ms, future, flags)
     if at is None:
         return Reject("no_time", "no time that can be read, and the record has none", f"$.{mapping.time}")
     properties = _properties(found, value, mapping)

@@ -95,10 +95,10 @@ def from_call(call: Call, record: RawRecord, source: SourceFormat, flags: list[s
     traits = NOTHING if call.traits is _EMPTY and kind == "track" else _traits(call, context)
     if isinstance(traits, Reject):
         return traits
-    at: int | None = usual_time(call.timestamp, record.timestamp, source.future)
-    if not at:
-        times = (call.timestamp, None if call.rudderId is not None else call.originalTimestamp, call.receivedAt)
-        at = pick_time(times, record.timestamp, source.future, flags)
+    at = usual_time(call.timestamp, record.timestamp, source.future) or pick_time(
+        (call.timestamp, None if call.rudderId is not None else call.originalTimestamp, call.receivedAt),
+        record.timestamp, source.future, flags,
+    )  # fmt: skip
     if at is None:
         return Reject("no_time", "no time that can be read, and the record has none", "$.timestamp")
     return Interaction(

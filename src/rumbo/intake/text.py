@@ -47,9 +47,9 @@ def refused(value: bytes, source: SourceFormat, *, known_plain: bool = False) ->
             return Reject("not_utf8", f"byte {error.start} is no UTF-8")
     if value[0] == 0:
         return _framed()
-    opened = size - len(value.replace(b"{", b""))  # `count` looks at each byte by itself: four times as long
-    if b"[" in value:
-        opened += value.count(b"[")
+    opened = (
+        2 * size - len(value.replace(b"{", b"")) - len(value.replace(b"[", b""))
+    )  # `count` takes four times as long
     if opened > source.max_depth or (size > KEY_BYTES * source.max_properties and _many(value, source)):
         too_much = _counted(value, source)
         if too_much is not None:

@@ -144,14 +144,13 @@ class Local:
 
     def step(self, event: Interaction, lateness: int = 0, partition: int = 0) -> list[Decision]:
         """Step one interaction."""
-        here = self._partitions.get(partition) or self._partition(partition)
-        profile = here.profiles.get(event.customer) or self._profile(here, event.customer)
+        here = self._partition(partition)
+        profile = self._profile(here, event.customer)
         steps, at = here.steps, event.at
         steps.reads(here.figures)
         self.counts["processed"] += 1
-        if event.flags:
-            for flag in event.flags:
-                self.counts[f"coerced.{flag}"] += 1
+        for flag in event.flags:
+            self.counts[f"coerced.{flag}"] += 1
         before = profile.due if profile.timers else 0
         decisions = steps.advance(profile, event)
         if profile.timers:
