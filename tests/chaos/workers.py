@@ -163,15 +163,15 @@ def told_to_end(run: Round) -> Verdict:
     return run.finish()
 
 
-LAST_OF_FORMAT_2 = "0c656c3"
+LAST_OF_FORMAT_3 = "6277c40"
 
 
 def upgraded(run: Round) -> Verdict:
-    """F17: two workers of the last version with format 2 are replaced one after the other; an old one refuses what a new one has written."""
+    """F17: two workers of the last version with format 3 are replaced one after the other; an old one refuses what a new one has written."""
     source = run.folder / "old"
     source.mkdir()
     archive = subprocess.run(
-        ["git", "archive", LAST_OF_FORMAT_2, "src"], cwd=ROOT, capture_output=True, check=True
+        ["git", "archive", LAST_OF_FORMAT_3, "src"], cwd=ROOT, capture_output=True, check=True
     ).stdout
     subprocess.run(["tar", "x", "-C", str(source)], input=archive, check=True)
     old = str(source / "src")

@@ -1,4 +1,4 @@
-"""Profiles as formats 1 and 2 wrote them: read as they were meant."""
+"""Profiles as formats 1 to 3 wrote them: read as they were meant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rumbo.core import profile as record
-from rumbo.core.earlier import JOURNEY, PROFILE, SCORE
+from rumbo.core.earlier import JOURNEY, PROFILE, PROFILE_3, SCORE
 
 names = st.sampled_from(["a", "b", "c"])
 instants = st.integers(1, 10**16)
@@ -66,8 +66,9 @@ def written_by(number, said):
 def test_a_profile_of_format_2_has_what_it_had(said):
     """Every field under its name; and in today's format it is the same one."""
     found = record.load(written_by(2, said))
+    assert (found.ring, found.older) == (b"", said["ring"]), "hashed in another way"
     for name in PROFILE[:11]:
-        if name != "journeys":
+        if name not in {"journeys", "ring"}:
             assert getattr(found, name) == said[name]
     assert set(found.journeys) == set(said["journeys"])
     for journey, state in found.journeys.items():
@@ -95,11 +96,27 @@ def test_of_format_1_what_came_later_is_empty(said):
     assert (found.ledger, found.visits, found.clicks, found.answers, found.trouble, found.member) == (None,) * 6
 
 
+def written_by_3(profile):
+    """A profile as format 3 wrote it: the ids where the formats before it had the clock, journeys as today's."""
+    said = {name: getattr(profile, name) for name in PROFILE} | {"ring": profile.older}
+    return msgspec.msgpack.encode([said[name] for name in PROFILE_3])
+
+
+@settings(max_examples=30)
+@given(profiles, st.sampled_from([None, "acme"]))
+def test_a_profile_of_format_3_is_the_same_one_but_for_its_ids(said, account):
+    profile = record.load(written_by(2, said))
+    profile.member = record.Member(1, account) if account else None
+    third = written_by_3(profile)
+    assert record.load(third) == profile
+    assert record.marks(third) == profile.journeys
+
+
 @settings(max_examples=30)
 @given(profiles)
 def test_what_looks_at_stages_alone_sees_the_same_in_every_format(said):
     before = written_by(2, said)
-    for value in (before, record.dump(record.load(before))):
+    for value in (before, written_by_3(record.load(before)), record.dump(record.load(before))):
         found = record.marks(value)
         assert {name: (each.stage, each.high_water) for name, each in found.items()} == {
             name: (each["stage"], each["high_water"]) for name, each in said["journeys"].items()
@@ -122,7 +139,16 @@ def test_what_nobody_has_anything_of_takes_a_byte(said):
     "journeys", ["none", {"a": "none"}, {"a": []}, {"a": [1, 2, 3, 4, 5, {"s": 1}]}, {"a": [""] * 30}]
 )
 def test_anything_else_is_no_profile(journeys):
-    value = ["c", 1, 2, 3, b"", {}, {}, {}, {}, journeys, {}]
+    second = ["c", 1, 2, 3, b"", {}, {}, {}, {}, journeys, {}]
+    with pytest.raises(msgspec.ValidationError):
+        record.load(msgspec.msgpack.encode(second))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[], {}, ["c", b"", 1, 2, 3, {}, {}, {}, {}, "none", {}], ["c", b"", 1, 2, 3, {}, {}, {}, {}, {"a": "none"}, {}]],
+)
+def test_nor_of_format_3(value):
     with pytest.raises(msgspec.ValidationError):
         record.load(msgspec.msgpack.encode(value))
 

@@ -1,4 +1,4 @@
-"""Profiles as formats 1 and 2 wrote them, put into the order of today. It knows places and names, no types."""
+"""Profiles as formats 1 to 3 wrote them, put into the order of today. It knows places and names, no types."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ PROFILE: Final = (
     "customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers",
     "ledger", "visits", "clicks", "answers", "trouble", "member",
 )  # fmt: skip
+PROFILE_3: Final = ("customer", "ring", *PROFILE[1:4], *PROFILE[5:])
+"""Format 3 had the ids where the formats before it had the clock."""
 JOURNEY: Final = (
     "stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "held", "since", "moved", "base", "segments",
     "lock", "flips", "unstable", "matches", "followed", "holds", "flows", "flown",
 )  # fmt: skip
 SCORE: Final = ("lanes", "rules", "band", "emitted", "seen", "out")
-"""The fields of format 2, by their places. Format 1 had the first 11, 15 and 5 of them."""
+"""The fields of format 2, by their places. Format 1 had the first 11, 15 and 5 of them; of format 3 journeys and scores are as today's."""
 _EMPTY: Final[dict[str, Any]] = {"lock": [], "flips": [], "unstable": 0, "holds": [], "flows": [], "out": ""}
 """What stands for a field that is not there; for all others an empty map."""
 _Fields = dict[str, Any]
@@ -24,14 +26,18 @@ _decode: Final = msgspec.msgpack.Decoder(list[Any]).decode
 
 
 def rearranged(value: bytes | memoryview) -> list[Any]:
-    """The fields of a profile of format 1 or 2 as today's has them. Raises msgspec.ValidationError on what is no profile."""
-    old = dict(zip(PROFILE, _decode(value), strict=False))
+    """The fields of a profile of format 1 to 3 as today's has them. Raises msgspec.ValidationError on what is no profile."""
+    read = _decode(value)
+    third = type(read[1]) is bytes if len(read) > 1 else False
+    old = dict(zip(PROFILE_3 if third else PROFILE, read, strict=False))
     try:
-        old["journeys"] = {name: _journey(fields) for name, fields in old["journeys"].items()}
+        if not third:
+            old["journeys"] = {name: _journey(fields) for name, fields in old["journeys"].items()}
+        old["older"], old["ring"] = old["ring"], b""
     except (KeyError, TypeError, AttributeError):
         raise msgspec.ValidationError("a profile neither of this format nor of an earlier one") from None
-    return _take(old, "customer ring clock first_seen events counters last windows traits journeys timers") + [
-        old.get(name) for name in ("ledger", "visits", "clicks", "answers", "trouble", "member")
+    return _take(old, "customer counters clock first_seen events ring last windows traits journeys timers") + [
+        old.get(name) for name in ("ledger", "visits", "clicks", "answers", "trouble", "member", "older")
     ]
 
 

@@ -15,11 +15,11 @@ from rumbo.core.earlier import rearranged
 from rumbo.core.instant import Instant
 from rumbo.core.state import JourneyState
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Of all that is kept in store and changelog: profiles, position, notes. A worker reads every earlier one and refuses a later one.
 
 A field more needs a new number where the last one was in use: an older worker would drop what it does not know. 1: until sequences.
-2: until what most customers have nothing of stood apart.
+2: until what most customers have nothing of stood apart. 3: until the ids of events were hashed by XXH3.
 """
 DUE_BYTES: Final = 8
 
@@ -94,13 +94,14 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     """One customer. `timers` maps a timer's name to its due instant; `due` is the smallest (0: none)."""
 
     customer: str
-    ring: bytes = b""
-    """The last event ids (8 bytes of hash and 2 of body each): a producer's repeat changes nothing. Here formats 1 and 2 had a number."""
+    counters: dict[str, int] = {}
+    """Here formats 1 and 2 had a number, and format 3 bytes: that is how they are known."""
     clock: Instant = 0
     """The largest of the customer's event times and fired due times."""
     first_seen: Instant = 0
     events: int = 0
-    counters: dict[str, int] = {}
+    ring: bytes = b""
+    """The last event ids (8 bytes of hash and 2 of body each): a producer's repeat changes nothing (`core.repeats`)."""
     last: dict[str, Instant] = {}
     windows: dict[str, list[Instant]] = {}
     """The most recent event times that a window needs, ascending."""
@@ -114,6 +115,8 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
     """Survey -> `core.answer.Answer`. Only where the topology asks for it."""
     trouble: Trouble | None = None
     member: Member | None = None
+    older: bytes = b""
+    """Ids among the last ones that an earlier format has hashed, until newer ones have taken their places."""
 
     @property
     def due(self) -> Instant:
@@ -139,11 +142,11 @@ class _Marked(msgspec.Struct, array_like=True):
     """Of a profile only its journeys: the rest is passed over undecoded."""
 
     customer: msgspec.Raw
-    ring: bytes
+    counters: dict[str, msgspec.Raw]
     clock: msgspec.Raw
     first_seen: msgspec.Raw
     events: msgspec.Raw
-    counters: msgspec.Raw
+    ring: msgspec.Raw
     last: msgspec.Raw
     windows: msgspec.Raw
     traits: msgspec.Raw

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any, Final, NamedTuple, cast
-from zlib import crc32
 
 from rumbo.core import profile as record
 from rumbo.core.answer import Answers
@@ -27,6 +25,7 @@ from rumbo.core.interaction import Interaction
 from rumbo.core.journey import JourneyMachine, Plan, Step
 from rumbo.core.message import Message
 from rumbo.core.profile import Profile
+from rumbo.core.repeats import ENTRY, knows, note
 from rumbo.core.request import settle
 from rumbo.core.scanner import Guard
 from rumbo.core.scope import Read, Turn
@@ -37,13 +36,8 @@ from rumbo.core.trait import keepable
 from rumbo.core.vocabulary import Words
 from rumbo.core.zone import ACCOUNT_TRAITS
 
-ID_BYTES: Final = 8
-RING_ENTRY: Final = 10
-"""8 bytes of the id's hash, 2 of the body's."""
 _GROUPED: Final = "grouped"
 """The name of an interaction that says what account a customer belongs to, folded."""
-_blank: Final = blake2b(digest_size=ID_BYTES).copy
-"""A hash of nothing yet: a copy is cheaper than a new one."""
 
 
 class Program:
@@ -77,7 +71,7 @@ class Program:
         `trait_too_large`, and what met a bound."""
         self.mistyped = words.met.counts
         """Fields that came as another type than a rule needs, since it was last cleared."""
-        self._words, self._turn, self._ring = words, Turn(self.stats, {}), ring_size * RING_ENTRY
+        self._words, self._turn, self._ring = words, Turn(self.stats, {}), ring_size * ENTRY
         self._turn.wanted = [] if words.caps else None
         self.fired: Instant = 0
         """When the timer was due that fired last."""
@@ -144,7 +138,7 @@ class Program:
 
     def knows(self, profile: Profile, event: Interaction) -> bool:
         """Whether this id is among the last ones."""
-        return _place(profile.ring, blake2b(event.id.encode(), digest_size=ID_BYTES).digest()) >= 0
+        return knows(profile, event)
 
     def pass_by(self, profile: Profile, event: Interaction) -> list[Decision]:
         """Take an interaction's id and time, and nothing else: it is not stepped. What its time makes due is."""
@@ -210,7 +204,9 @@ class Program:
 
     def advance(self, profile: Profile, event: Interaction) -> list[Decision]:
         """Step one interaction of this customer."""
-        if self._repeats(profile, event):
+        again = note(profile, event, self._ring)
+        if again is not None:
+            self.stats[again] += 1
             return []
         turn, at = self._turn, event.at
         out = turn.out = []
@@ -348,29 +344,19 @@ class Program:
 
     def _repeats(self, profile: Profile, event: Interaction) -> bool:
         """Whether this id is among the last ones; if not, it is now."""
-        entry = event.fingerprint
-        if not entry:  # two versions side by side hash it once
-            hashed = _blank()
-            hashed.update(event.id.encode())
-            body = crc32(event.properties_raw, event.at) & 0xFFFF  # the instant's low 32 bits count
-            entry = event.fingerprint = hashed.digest() + body.to_bytes(2, "big")
-        digest, ring = entry[:ID_BYTES], profile.ring
-        found = _place(ring, digest) if digest in ring else -1
-        if found >= 0:
-            same = ring[found : found + RING_ENTRY] == entry
-            self.stats["duplicate" if same else "duplicate_conflict"] += 1
-            return True
-        ring += entry
-        profile.ring = ring if len(ring) <= self._ring else ring[-self._ring :]
-        return False
+        again = note(profile, event, self._ring)
+        if again is None:
+            return False
+        self.stats[again] += 1
+        return True
 
     # For refolds --------------------------------------------------------------------------------------------------------
 
     def repeats(self, profile: Profile, event: Interaction) -> bool:
         """Whether this id is among the last ones; it is not noted."""
-        ring = profile.ring
+        ring, older = profile.ring, profile.older
         known = self._repeats(profile, event)
-        profile.ring = ring
+        profile.ring, profile.older = ring, older
         return known
 
     def absorb(self, profile: Profile, event: Interaction) -> None:
@@ -436,14 +422,6 @@ class _Plan(NamedTuple):
     steps: tuple[Step, ...]
     """In their order: what is not in the definition is not among them."""
     journeys: tuple[tuple[JourneyMachine, Plan], ...]
-
-
-def _place(ring: bytes, digest: bytes) -> int:
-    """Where an id's hash stands among the last ones; negative where it does not."""
-    found = ring.find(digest)
-    while found >= 0 and found % RING_ENTRY:  # by chance, across two entries
-        found = ring.find(digest, found + 1)
-    return found
 
 
 def _at(journey: str, hear: Step) -> Step:

@@ -32,9 +32,9 @@ FINGERPRINTS: Final = {
     "aiokafka.producer.transaction_manager:TransactionManager.complete_transaction": "a5f29e674040",
     "aiokafka.consumer.fetcher:Fetcher.fetched_records": "1ac8c6f8bc14",
     "aiokafka.consumer.fetcher:FetchResult.getall": "f949de0e4990",
-    "aiokafka.consumer.fetcher:PartitionRecords.__init__": "4e8c313f64cc",
-    "aiokafka.consumer.fetcher:PartitionRecords.__next__": "0ff7a738057b",
-    "aiokafka.consumer.fetcher:PartitionRecords._unpack_records": "1fc3eb8005dc",
+    "rumbo.engine.fetched:TheirRecords.__init__": "4e8c313f64cc",
+    "rumbo.engine.fetched:TheirRecords.__next__": "0ff7a738057b",
+    "rumbo.engine.fetched:TheirRecords._unpack_records": "1fc3eb8005dc",
 }
 
 
