@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-from zlib import crc32
-
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rumbo.core.interaction import Interaction
 from rumbo.core.profile import Profile
-from rumbo.core.repeats import ENTRY, ID_BYTES, fingerprint, knows, note
+from rumbo.core.program import Program
+from rumbo.core.repeats import ENTRY, fingerprint, knows, note, of_earlier
+from rumbo.local.view import profile_view
 
 SIZE = 4
 sent = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 1)), max_size=30)
@@ -21,15 +20,6 @@ sent = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 1)), max_size=30)
 def event(number, body):
     """An interaction of this id."""
     return Interaction("c", "A", "a", f"id-{number}", 10**15, "t", 0, 0, msgspec.json.encode({"body": body}))
-
-
-def as_earlier(events):
-    """What formats 1 to 3 kept of these."""
-    made = b""
-    for each in events:
-        body = crc32(each.properties_raw, each.at) & 0xFFFF
-        made += blake2b(each.id.encode(), digest_size=ID_BYTES).digest() + body.to_bytes(2, "big")
-    return made[-SIZE * ENTRY :]
 
 
 def model(known, each):
@@ -52,7 +42,7 @@ def test_the_last_ids_are_known_whoever_hashed_them(before, after, loaded):
     for each in unique:
         model(known, each)
     if loaded:
-        profile.older = as_earlier(event(*each) for each in unique)
+        profile.older = b"".join(of_earlier(event(*each)) for each in unique)[-SIZE * ENTRY :]
     else:
         for each in unique:
             assert note(profile, event(*each), SIZE * ENTRY) is None
@@ -63,8 +53,15 @@ def test_the_last_ids_are_known_whoever_hashed_them(before, after, loaded):
 
 
 def test_an_id_is_hashed_once_and_the_same_everywhere():
-    """What is kept must be the same on every machine and in every version: XXH3 of the id, and of the body with its instant."""
+    """What is kept must be the same on every machine and in every version: XXH3 of the id and of the body with its instant; BLAKE2b and CRC-32 before."""
     one = Interaction("c", "A", "a", "id-1", 5, "t", 0, 0, b'{"x":1}')
     made = fingerprint(one)
     assert fingerprint(one) is made
     assert made == bytes.fromhex("4788b441b115a61c4716")
+    assert of_earlier(one) == bytes.fromhex("5aaebc19545226d276fb")
+
+
+def test_ids_are_nothing_to_show():
+    """Neither those of today nor those of an earlier format."""
+    profile = Profile("c", clock=1, events=1, ring=b"0123456789", older=b"9876543210")
+    assert profile_view(profile, Program("test", []), 1).more == {}

@@ -34,7 +34,7 @@ def fingerprint(event: Interaction) -> bytes:
 
 def knows(profile: Profile, event: Interaction) -> bool:
     """Whether this id is among the last ones."""
-    return _place(profile.ring, fingerprint(event)[:ID_BYTES]) >= 0 or _of_earlier(profile, event) is not None
+    return _place(profile.ring, fingerprint(event)[:ID_BYTES]) >= 0 or _by_earlier(profile, event) is not None
 
 
 def note(profile: Profile, event: Interaction, room: int) -> Again | None:
@@ -45,7 +45,7 @@ def note(profile: Profile, event: Interaction, room: int) -> Again | None:
     if found >= 0:
         return "duplicate" if ring[found : found + ENTRY] == entry else "duplicate_conflict"
     if profile.older:
-        again = _of_earlier(profile, event)
+        again = _by_earlier(profile, event)
         if again is not None:
             return again
         left = room - len(ring) - ENTRY
@@ -55,14 +55,20 @@ def note(profile: Profile, event: Interaction, room: int) -> Again | None:
     return None
 
 
-def _of_earlier(profile: Profile, event: Interaction) -> Again | None:
+def of_earlier(event: Interaction) -> bytes:
+    """What formats 1 to 3 kept of an interaction."""
+    body = crc32(event.properties_raw, event.at) & 0xFFFF  # the instant's low 32 bits count
+    return blake2b(event.id.encode(), digest_size=ID_BYTES).digest() + body.to_bytes(2, "big")
+
+
+def _by_earlier(profile: Profile, event: Interaction) -> Again | None:
     """What it repeats of what an earlier format has kept."""
     older = profile.older
-    found = _place(older, blake2b(event.id.encode(), digest_size=ID_BYTES).digest()) if older else -1
+    entry = of_earlier(event) if older else b""
+    found = _place(older, entry[:ID_BYTES]) if older else -1
     if found < 0:
         return None
-    body = crc32(event.properties_raw, event.at) & 0xFFFF  # the instant's low 32 bits count
-    return "duplicate" if older[found + ID_BYTES : found + ENTRY] == body.to_bytes(2, "big") else "duplicate_conflict"
+    return "duplicate" if older[found : found + ENTRY] == entry else "duplicate_conflict"
 
 
 def _place(ring: bytes, digest: bytes) -> int:
