@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
@@ -293,6 +294,12 @@ class Round:
             for topic, source in each.sources.items()
             if topic == self.bench.source
         )
+
+    def formats(self) -> set[int]:
+        """Which formats the positions of the changelog are written in."""
+        changelog = self.changelog.now()
+        found = [changelog.get((number, POSITION_KEY)) for number in range(PARTITIONS)]
+        return {msgspec.msgpack.decode(each)[0] for each in found if each is not None}
 
     def written(self, *numbers: int) -> int:
         """Where the source's partitions (all, or these) end together, as a reader of committed data sees them."""

@@ -8,6 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+from rumbo.core.profile import FORMAT
 from rumbo.engine.failpoint import NAMES
 from tests.broker.bench import ROOT, Worker
 from tests.chaos.oracle import Verdict
@@ -181,8 +182,7 @@ def upgraded(run: Round) -> Verdict:
     run.moves()
     run.end("one")
     run.start("one")
-    run.until(lambda: shared(run))
-    run.moves()
+    run.until(lambda: shared(run) and FORMAT in run.formats())
     behind = run.workers.pop("two")
     run.kill("one")
     assert behind.wait(60) == 70, behind.log.read_text()[-300:]
