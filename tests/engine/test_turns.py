@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from rumbo.engine import position
-from rumbo.engine.partition import STEP_AT_ONCE, Batch, PartitionWorker
+from rumbo.engine.partition import BREATH, Batch, PartitionWorker
 from rumbo.engine.position import SourcePosition
 from rumbo.engine.store import Memory, Store
 from tests.engine.test_cuts import BEGIN, Transactions, World, interaction, stage
@@ -58,5 +58,5 @@ def test_the_loop_is_free_after_a_little_of_one_partition_and_they_end_one_after
     """Not after a little of each; and one commits while the next one steps."""
     between, at_commit = asyncio.run(waits(tmp_path))
     assert sum(between) == PARTITIONS * RECORDS
-    assert max(between) == STEP_AT_ONCE
+    assert max(between) == BREATH
     assert min(at_commit[0]) < RECORDS == max(at_commit[0])

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from rumbo.core.account import Account, ContactChange, dump, load
-from rumbo.engine.partition import STEP_AT_ONCE, Groups, PartitionWorker
+from rumbo.engine.partition import BREATH, Groups, PartitionWorker
 
 _change: Final = msgspec.json.Decoder(ContactChange).decode
 NOT_A_CHANGE: Final = "not_a_contact_change"
@@ -37,10 +37,10 @@ class AccountWorker(PartitionWorker):
         """Take each change in the order of the topic; what somebody else wrote there is passed over and counted."""
         machine, taken = self.stage.accounts, 0
         assert machine is not None  # noqa: S101  the stage that hears has it
-        for first in range(0, len(records), STEP_AT_ONCE):
+        for first in range(0, len(records), BREATH):
             async with self.stage.turn:
                 await sleep(0)
-                changes = self._changes(topic, records[first : first + STEP_AT_ONCE])
+                changes = self._changes(topic, records[first : first + BREATH])
                 self._read_accounts({each.account for each in changes})
                 taken += len(changes)
                 made = [decision for each in changes for decision in machine.step(self._accounts[each.account], each)]
