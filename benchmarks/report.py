@@ -72,7 +72,7 @@ def write(rows: list[Row]) -> None:
 
 
 def text(rows: list[Row]) -> str:
-    """The page: each table from the newest session that has it."""
+    """The page: each table from the newest session that has it; engines that it left out of a drain stand below, from the newest one that has them."""
     sessions = {each["id"]: each for each in rows if each["mode"] == "session"}
     lines = [HEAD]
     for mode, skewed, made in (
@@ -80,10 +80,12 @@ def text(rows: list[Row]) -> str:
         ("simulate", False, _history), ("diff", False, _history), ("recovery", False, _recovery), ("memory", False, _memory), ("workers", False, _workers),
     ):  # fmt: skip
         these = [each for each in rows if each["mode"] == mode and each["skewed"] == skewed]
-        if these:
-            last = these[-1]["session"]
-            these = [each for each in these if each["session"] == last]
-            lines += [f"## {TITLES[mode]}{', skewed customers' if skewed else ''}", "", _under(sessions[last]), "", *made(these), ""]
+        title = f"## {TITLES[mode]}{', skewed customers' if skewed else ''}"
+        while these:
+            last, shown = these[-1]["session"], {each["engine"] for each in these if each["session"] == these[-1]["session"]}
+            lines += [title, "", _under(sessions[last]), "", *made([each for each in these if each["session"] == last]), ""]
+            these = [each for each in these if each["engine"] not in shown] if mode == "drain" else []
+            title = f"{title.removesuffix(', the others')}, the others"
     failed = [each for each in rows if each["mode"].startswith("failed") and each["session"] == rows[-1]["session"]] if rows[-1]["mode"] != "session" else []
     if failed:
         lines += ["## What failed", "", *(f"- {each['mode']}: {NAMES[each['engine']].name}: `{each['problem'].splitlines()[-1]}`" for each in failed)]

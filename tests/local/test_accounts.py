@@ -179,6 +179,16 @@ def told(local: Local) -> dict:
     }
 
 
+def test_what_time_alone_had_done_before_the_last_word_is_not_put_before_it():
+    """A late event after which the customer had fallen back already when they came to the account: it hears where they are, as of now."""
+    local = Local(msgspec.structs.replace(TOPOLOGY, late=Late("refold")))
+    member = event("b", "Identified", 2 * DAY + 1, 1, "acme", role="champion")
+    for each in (event("b", "Two", 0, 0), member, event("b", "Three", 0, 2)):
+        local.step(each, lateness=100 * DAY)
+    (kept,) = local.accounts["acme"].contacts.values()
+    assert (kept.stage, local.profiles[member.customer].journeys["j"].stage) == ("one", "one")
+
+
 @settings(max_examples=60)
 @given(lives(), st.data())
 def test_late_or_in_order_an_account_knows_of_its_contacts_what_their_profiles_say(events, data):

@@ -106,31 +106,36 @@ class Telling:
 
     def advance(self, profile: Profile, event: Interaction) -> list[Decision]:
         """Step one interaction of this customer."""
-        told = profile.member
+        told, before = profile.member, profile.clock
         made = self._steps.advance(profile, event)
-        return self._follow(profile, told, made, event)
+        return self._follow(profile, told, before, made, event)
 
     def instruct(
         self, profile: Profile, said: Interaction, journey: str, order: Order | Consent | Listed
     ) -> list[Decision]:
         """Step what somebody said of this customer."""
-        told = profile.member
+        told, before = profile.member, profile.clock
         made = self._steps.instruct(profile, said, journey, order)
-        return self._follow(profile, told, made, said)
+        return self._follow(profile, told, before, made, said)
 
     def fire(self, profile: Profile, clock: Instant) -> list[Decision]:
         """Fire this customer's timers due until `clock`."""
-        told = profile.member
+        told, before = profile.member, profile.clock
         made = self._steps.fire(profile, clock)
-        return self._follow(profile, told, made, None)
+        return self._follow(profile, told, before, made, None)
 
     def _follow(
-        self, profile: Profile, told: Member | None, made: list[Decision], event: Interaction | None
+        self, profile: Profile, told: Member | None, before: Instant, made: list[Decision], event: Interaction | None
     ) -> list[Decision]:
-        """Tell what the timers changed, each at its instant, then what the interaction did. A fold has put an older word in the place of the last one."""
+        """Tell what the timers changed, each at its instant, then what the interaction did. A fold has put an older word in the place of the last one.
+
+        What a fold has found from before the clock as it was stands before what was told last, and would not be the last word.
+        """
         profile.member = told
         if told is not None and told.account and made:
             for at, of_instant in self._by_timer(made):
+                if at < before:
+                    continue
                 self._say(profile, self._with(profile.member or _NOBODY, of_instant), at, None)
         self._say(profile, self._now(profile), profile.clock, event)
         return made
