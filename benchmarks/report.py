@@ -82,8 +82,10 @@ def text(rows: list[Row]) -> str:
         these = [each for each in rows if each["mode"] == mode and each["skewed"] == skewed]
         title = f"## {TITLES[mode]}{', skewed customers' if skewed else ''}"
         while these:
-            last, shown = these[-1]["session"], {each["engine"] for each in these if each["session"] == these[-1]["session"]}
-            lines += [title, "", _under(sessions[last]), "", *made([each for each in these if each["session"] == last]), ""]
+            last = these[-1]["session"]
+            newest = [each for each in these if each["session"] == last]
+            lines += [title, "", _under(sessions[last]), "", *made(newest), ""]
+            shown = {each["engine"] for each in newest}
             these = [each for each in these if each["engine"] not in shown] if mode == "drain" else []
             title = f"{title.removesuffix(', the others')}, the others"
     failed = [each for each in rows if each["mode"].startswith("failed") and each["session"] == rows[-1]["session"]] if rows[-1]["mode"] != "session" else []

@@ -60,6 +60,23 @@ def test_a_table_is_of_the_newest_session_that_has_it():
     assert "session one" not in page
 
 
+def test_engines_that_the_newest_session_left_out_stand_below_it():
+    """Each with its own session, and none twice."""
+    rows = [
+        session("one"),
+        drain("rumbo", 300.0),
+        drain("quix", 100.0),
+        session("two"),
+        drain("rumbo", 700.0, of="two"),
+    ]
+    first, _, others = report.text(rows).partition("## Drain, the others")
+    assert "session two" in first
+    assert "Quix" not in first
+    assert "session one" in others
+    assert "Quix" in others
+    assert "Rumbo" not in others
+
+
 def test_what_failed_is_said():
     failed = {**drain("quix", 1.0), "mode": "failed drain", "problem": "Traceback\nit fell over"}
     assert "- failed drain: Quix Streams 3.28.1: `it fell over`" in report.text(

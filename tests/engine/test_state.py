@@ -454,11 +454,8 @@ FIELDS = {
     },
 }
 """What each format that was in use is made of, in order."""
-REARRANGED = {
-    1: {"Profile": earlier.PROFILE, "JourneyState": earlier.JOURNEY, "ScoreState": earlier.SCORE},
-    3: {"Profile": earlier.PROFILE_3},
-}
-REARRANGED[2] = REARRANGED[1]
+_FIRST = {"Profile": earlier.PROFILE, "JourneyState": earlier.JOURNEY, "ScoreState": earlier.SCORE}
+REARRANGED = {1: _FIRST, 2: _FIRST, 3: {"Profile": earlier.PROFILE_3}}
 """What earlier formats have in another order than today's, as it is read."""
 
 

@@ -55,13 +55,8 @@ HOSTILE = {
 }  # fmt: skip
 
 
-LOOKS = 4
-YARD, YARD_SECONDS = 4_000_000, 0.08
-"""Turns of an empty loop, and what they take of a core at rest (20 ns each)."""
-
-
 def cost(text: str) -> dict[str, object]:
-    """Read one file as a journey. CPU seconds of a core at rest, MiB beyond what the process had, the first problem."""
+    """Read one file as a journey. CPU seconds, MiB beyond what the process had, the first problem."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "topology.yaml").write_text("topology: test\nsources: [{topic: web}]\njourneys: [journey.yaml]\n")
@@ -69,21 +64,7 @@ def cost(text: str) -> dict[str, object]:
         before, begun = _resident(), time.process_time()
         problems = Loaded(folder).problems
         seconds, after = time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        seconds /= _slower()
-        for _ in range(LOOKS):
-            if seconds >= 1:  # a neighbour makes one look longer, none shorter
-                begun = time.process_time()
-                Loaded(folder)
-                seconds = min(seconds, (time.process_time() - begun) / _slower())
     return {"seconds": seconds, "mib": (after - before) / 1024, "said": str(problems[0]) if problems else ""}
-
-
-def _slower() -> float:
-    """How many times as long as at rest this core takes now, by a plain loop: who shares it can double every time. Never less than one."""
-    begun = time.process_time()
-    for _ in range(YARD):
-        pass
-    return max((time.process_time() - begun) / YARD_SECONDS, 1.0)
 
 
 def _resident() -> int:

@@ -133,10 +133,11 @@ class Telling:
         """
         profile.member = told
         if told is not None and told.account and made:
+            now = told
             for at, of_instant in self._by_timer(made):
-                if at < before:
-                    continue
-                self._say(profile, self._with(profile.member or _NOBODY, of_instant), at, None)
+                now = self._with(now, of_instant)
+                if at >= before:
+                    self._say(profile, now, at, None)
         self._say(profile, self._now(profile), profile.clock, event)
         return made
 

@@ -28,7 +28,7 @@ _decode: Final = msgspec.msgpack.Decoder(list[Any]).decode
 def rearranged(value: bytes | memoryview) -> list[Any]:
     """The fields of a profile of format 1 to 3 as today's has them. Raises msgspec.ValidationError on what is no profile."""
     read = _decode(value)
-    third = type(read[1]) is bytes if len(read) > 1 else False
+    third = len(read) > 1 and type(read[1]) is bytes
     old = dict(zip(PROFILE_3 if third else PROFILE, read, strict=False))
     try:
         if not third:

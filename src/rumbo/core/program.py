@@ -204,7 +204,7 @@ class Program:
 
     def advance(self, profile: Profile, event: Interaction) -> list[Decision]:
         """Step one interaction of this customer."""
-        again = note(profile, event, self._ring)
+        again = note(profile, event, self._ring)  # `_repeats`, written out: it is done for each interaction
         if again is not None:
             self.stats[again] += 1
             return []

@@ -64,8 +64,10 @@ def of_earlier(event: Interaction) -> bytes:
 def _by_earlier(profile: Profile, event: Interaction) -> Again | None:
     """What it repeats of what an earlier format has kept."""
     older = profile.older
-    entry = of_earlier(event) if older else b""
-    found = _place(older, entry[:ID_BYTES]) if older else -1
+    if not older:
+        return None
+    entry = of_earlier(event)
+    found = _place(older, entry[:ID_BYTES])
     if found < 0:
         return None
     return "duplicate" if older[found : found + ENTRY] == entry else "duplicate_conflict"

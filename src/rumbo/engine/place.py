@@ -11,7 +11,7 @@ _SEED: Final = 0x9747B28C
 
 def place_of(key: bytes, partitions: int) -> int:
     """The partition of a key."""
-    return (murmurhash2(key, _SEED) & 0x7FFFFFFF) % partitions
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def murmur2(key: bytes) -> int:
