@@ -24,9 +24,10 @@ IMPORTS = {
     "code",
     "yaml",
 }
-"""`yaml` is PyYAML, whose loader makes objects; ours is ruamel's safe one."""
+"""Of `yaml`, whose loaders can make objects, see PARSES."""
+PARSES = {"yaml.events", "yaml.error", "yaml.cyaml.CParser", "yaml.loader.BaseLoader"}
+"""What of PyYAML only reads a text's form, and makes nothing or texts of it."""
 SHELL = {"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell"}
-SAFE = {"YAML": ("typ", "safe")}
 
 
 def findings(text):
@@ -39,21 +40,16 @@ def findings(text):
                 yield node.lineno, f"builtins.{name}()"
             case ast.Call(func=ast.Attribute(attr=name)) if name in SHELL:
                 yield node.lineno, f"{name}()"
-            case ast.Call(func=ast.Name(id=name), keywords=given) if name in SAFE:
-                keyword, value = SAFE[name]
-                if not any(
-                    each.arg == keyword and isinstance(each.value, ast.Constant) and each.value.value == value
-                    for each in given
-                ):
-                    yield node.lineno, f"{name}() without {keyword}={value!r}"
             case ast.keyword(arg="shell", value=value) if not (
                 isinstance(value, ast.Constant) and value.value is False
             ):
                 yield value.lineno, "shell="
             case ast.Import(names=names):
                 yield from ((node.lineno, each.name) for each in names if each.name.partition(".")[0] in IMPORTS)
-            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in IMPORTS and not node.level:
-                yield node.lineno, module
+            case ast.ImportFrom(module=str(module), names=names) if (
+                module.partition(".")[0] in IMPORTS and not node.level
+            ):
+                yield from ((node.lineno, module) for each in names if not {module, f"{module}.{each.name}"} & PARSES)
             case ast.Name(id=name, ctx=ast.Load()) if name in {"eval", "exec"}:
                 yield node.lineno, name
             case _:
@@ -71,7 +67,8 @@ def test_no_module_evaluates_text(module):
     [
         "eval('1')", "exec('x = 1')", "compile('1', '', 'eval')", "import pickle", "from pickle import loads", "import marshal",
         "import shelve", "import yaml", "import os\nos.system('x')", "import subprocess\nsubprocess.run('x', shell=True)",
-        "import builtins\nbuiltins.eval('1')", "run = eval\nrun('1')", "YAML()", "YAML(typ='unsafe')",
+        "import builtins\nbuiltins.eval('1')", "run = eval\nrun('1')", "from yaml import safe_load", "from yaml.loader import Loader",
+        "from yaml.cyaml import CLoader, CParser",
     ],
 )  # fmt: skip
 def test_what_is_looked_for_is_found(text):
@@ -82,7 +79,8 @@ def test_what_is_looked_for_is_found(text):
     "text",
     [
         "import re\nre.compile('x')",
-        "YAML(typ='safe', pure=True)",
+        "from yaml.cyaml import CParser",
+        "from yaml.events import ScalarEvent",
         "program.compile()",
         "import subprocess\nsubprocess.run(['x'])",
     ],

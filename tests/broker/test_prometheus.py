@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from benchmarks.generate import generate
 from tests.broker.bench import ROOT
@@ -26,24 +26,23 @@ EVENTS = 500
 SHOWN = ("Workers", "Ready", "Behind", "Records read", "Customers by stage", "Actions", "State", "What runs")
 """Panels that must have data; of the others some need what the job does not do."""
 DEPLOYED = ROOT / "deploy/prometheus"
-yaml = YAML(typ="safe")
 
 
 class Prometheus:
     """The deployed configuration with this worker as its target, looked at every second; alerts do not wait before they fire."""
 
     def __init__(self, programme: str, folder: Path, web: Path, target: str) -> None:
-        config = yaml.load(DEPLOYED / "prometheus.yml")
+        config = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text())
         config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
         (job,) = config["scrape_configs"]
         job["static_configs"] = [{"targets": [target]}]
         job["authorization"] = {"credentials_file": str(web / Path(job["authorization"]["credentials_file"]).name)}
         job["tls_config"] = {"ca_file": str(web / Path(job["tls_config"]["ca_file"]).name)}
-        rules = yaml.load(DEPLOYED / "alerts.yml")
+        rules = yaml.safe_load((DEPLOYED / "alerts.yml").read_text())
         for rule in rules["groups"][0]["rules"]:
             rule.pop("for", None)
-        yaml.dump(config, folder / "prometheus.yml")
-        yaml.dump(rules, folder / "alerts.yml")
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        (folder / "alerts.yml").write_text(yaml.safe_dump(rules))
         self.port, self.log = free_port(), folder / "prometheus.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

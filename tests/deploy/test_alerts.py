@@ -7,15 +7,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from rumbo.observe.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy/prometheus/alerts.yml"
 CASES = [ROOT / "deploy/prometheus" / name for name in ("alerts_test.yml", "alerts_day_test.yml")]
-PARSED_CASES = [case for path in CASES for case in YAML(typ="safe").load(path)["tests"]]
-PARSED = YAML(typ="safe").load(RULES)
+PARSED_CASES = [case for path in CASES for case in yaml.safe_load(path.read_text())["tests"]]
+PARSED = yaml.safe_load(RULES.read_text())
 ALERTS = [rule for group in PARSED["groups"] for rule in group["rules"]]
 BY_NAME = {rule["alert"]: rule for rule in ALERTS}
 
@@ -98,11 +98,13 @@ def test_a_wrong_rule_fails_its_case(tool, tmp_path, alert, before, after):
     """The cases are worth something: a rule that is bent is found, and as it stands it passes."""
     rule = BY_NAME[alert]
     assert before in rule["expr"]
-    yaml, command = YAML(typ="safe"), [tool("promtool"), "test", "rules", tmp_path / "cases.yml"]
+    command = [tool("promtool"), "test", "rules", tmp_path / "cases.yml"]
     cases = [case for case in PARSED_CASES if fires_in(case, alert)]
-    yaml.dump({"rule_files": ["alerts.yml"], "evaluation_interval": "1m", "tests": cases}, tmp_path / "cases.yml")
+    (tmp_path / "cases.yml").write_text(
+        yaml.safe_dump({"rule_files": ["alerts.yml"], "evaluation_interval": "1m", "tests": cases})
+    )
     for expr, passes in ((rule["expr"], True), (rule["expr"].replace(before, after), False)):
         rules = [rule | {"expr": expr}]
-        yaml.dump({"groups": [{"name": "one", "rules": rules}]}, tmp_path / "alerts.yml")
+        (tmp_path / "alerts.yml").write_text(yaml.safe_dump({"groups": [{"name": "one", "rules": rules}]}))
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode == 0) == passes, done.stdout + done.stderr

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
-from ruamel.yaml import YAML
 
 from rumbo.observe.catalogue import CATALOGUE
 from tests.deploy.test_alerts import SERIES
@@ -60,7 +60,7 @@ def rules(tmp_path, exprs):
     """A file of recording rules, one an expression."""
     path = tmp_path / "rules.yml"
     found = [{"record": f"panel:number:{number}", "expr": asked(expr)} for number, expr in enumerate(exprs)]
-    YAML(typ="safe").dump({"groups": [{"name": "dashboard", "rules": found}]}, path)
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": found}]}))
     return path
 
 
@@ -127,7 +127,7 @@ def test_it_is_a_file_and_stays_one():
     assert DASHBOARD["title"]
     assert DASHBOARD["description"]
     assert {each["name"] for each in DASHBOARD["templating"]["list"]} == {"datasource", "job", "instance", "journey"}
-    provider = YAML(typ="safe").load(FOLDER / "provisioning/dashboards/rumbo.yaml")["providers"][0]
+    provider = yaml.safe_load((FOLDER / "provisioning/dashboards/rumbo.yaml").read_text())["providers"][0]
     assert provider["options"]["path"] == "/etc/grafana/dashboards"
-    source = YAML(typ="safe").load(FOLDER / "provisioning/datasources/prometheus.yaml")["datasources"][0]
+    source = yaml.safe_load((FOLDER / "provisioning/datasources/prometheus.yaml").read_text())["datasources"][0]
     assert source["type"] == "prometheus"

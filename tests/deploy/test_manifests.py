@@ -15,8 +15,8 @@ import click
 import jsonschema_rs
 import kubernetes_validate
 import pytest
+import yaml
 from compose_spec import PyCompose
-from ruamel.yaml import YAML
 
 from rumbo.cli import rumbo
 from rumbo.config import Settings, is_loopback, settings
@@ -27,10 +27,9 @@ from tests.packages import npm_file
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy/kubernetes"
-yaml = YAML(typ="safe")
-COMPOSE = yaml.load(ROOT / "docker-compose.yml")
-KUSTOMIZATION = yaml.load(FOLDER / "kustomization.yaml")
-OBJECTS = [each for name in KUSTOMIZATION["resources"] for each in yaml.load_all(FOLDER / name)]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+OBJECTS = [each for name in KUSTOMIZATION["resources"] for each in yaml.safe_load_all((FOLDER / name).read_text())]
 BY_KIND = {each["kind"]: each for each in OBJECTS}
 STATEFUL = BY_KIND["StatefulSet"]["spec"]
 POD = STATEFUL["template"]["spec"]
@@ -168,7 +167,9 @@ def test_what_is_composed_is_there():
             assert (ROOT / place).exists() if place.startswith(".") else place in COMPOSE["volumes"]
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
         assert service["image"] == "rumbo" or re.search(r":v?\d", service["image"])
-    scraped = yaml.load(ROOT / "deploy/prometheus/prometheus.yml")["scrape_configs"][0]["static_configs"][0]["targets"]
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"][0][
+        "static_configs"
+    ][0]["targets"]
     assert scraped == [f"{name}:6066" for name in WORKERS]
 
 
@@ -185,12 +186,12 @@ def test_the_certificate_is_for_the_workers_and_the_secrets_are_nobody_elses(fil
 
 def test_prometheus_takes_its_configuration(tool, tmp_path, files):
     """With the files at hand that it reads."""
-    config = yaml.load(ROOT / "deploy/prometheus/prometheus.yml")
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     (job,) = config["scrape_configs"]
     for part, key in ((job["authorization"], "credentials_file"), (job["tls_config"], "ca_file")):
         part[key] = str(files["tls.crt"].parent / Path(part[key]).name)
     (tmp_path / "alerts.yml").write_bytes((ROOT / "deploy/prometheus/alerts.yml").read_bytes())
-    yaml.dump(config, tmp_path / "prometheus.yml")
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     done = subprocess.run(
         [tool("promtool"), "check", "config", tmp_path / "prometheus.yml"], capture_output=True, text=True, check=False
     )

@@ -56,6 +56,23 @@ def test_hostile_files_are_refused_at_once(cost, name):
     assert found["mib"] < 100
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("journey: j\nversion: @1\n", ":2: not YAML: found character that cannot start any token, found `@1`; "),
+        ("journey: j\nscores: {a: 1, b: {]\n", ":2: not YAML: did not find expected node content, found `]`; "),
+        ("# \x85\u2028journey: j\n  version: 1\n", ":4: not YAML: mapping values are not allowed in this context, found `: 1`; "),
+        ("journey: [j", ":1: not YAML: did not find expected ',' or ']', found the end; "),
+        ("a: 1\nb: {\nc: 2\n", ":3: not YAML: did not find expected ',' or '}', found the end (while parsing a flow mapping from line 2 on); "),
+        ("journey: \x01", ":1: not YAML: unacceptable character #x0001: control characters are not allowed; "),
+    ],
+)  # fmt: skip
+def test_what_is_not_yaml_is_told_with_where_and_what_stands_there(tmp_path, text, said):
+    """The line as an editor counts it, and the text there."""
+    first = loaded(tmp_path, text).errors[0]
+    assert said in str(first)
+
+
 def test_text_that_yaml_1_1_would_change_stays(tmp_path):
     """`NO` is a country, `20:00` a time, `on` a word."""
     journey = journey_of(
