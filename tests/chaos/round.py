@@ -356,8 +356,14 @@ class Round:
         self.until(self.settled, 180)
         names = sorted({key[1:].decode() for _, key in self.changelog.now() if key[:2] == b"pc"})
         served: dict[str, Any] = {}
-        for worker in self.workers.values():  # the first forwards, where it reaches the others
-            served |= ask(worker, [name for name in names if served.get(name, LATER) == LATER])
+
+        def answered() -> bool:
+            """Whether every customer was answered for; who is told to come back later (partitions may still move) does."""
+            for worker in self.workers.values():  # the first forwards, where it reaches the others
+                served.update(ask(worker, [name for name in names if served.get(name, LATER) == LATER]))
+            return LATER not in served.values()
+
+        self.until(answered, 60)
         for name in list(self.workers):
             while not self.end(name):
                 self.start(name)
