@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rumbo.engine.feed import LEAST, Feed, Place
+from rumbo.engine.feed import LEAST, WORTH, Feed, Gathering, Place
 from rumbo.engine.partition import Batch, GapError
 
 
@@ -86,25 +86,74 @@ def test_a_control_record_waits_until_its_sources_are_read_past_their_ends():
     assert [each.topic for _, each in one.ready()] == ["c"]
 
 
+def handed_on(one, now, few=10, delay=1.0):
+    """The partitions that have a batch now."""
+    return [number for number, _ in one.ready(now, Gathering(few, delay))]
+
+
 def test_only_thin_traffic_that_lags_nowhere_is_gathered():
     """A backlog is worked off at once."""
+    for offered, gathered in (
+        (batch("a", 0, 9), True),
+        (batch("a", 0, 10), False),
+        (batch("a", 0, 9, done=False), False),
+    ):
+        one = feed("a")
+        one.offer(0, offered)
+        assert handed_on(one, 100.0) == ([] if gathered else [0])
+        assert (one.pause(100.0) is not None) == gathered
+
+
+def test_what_is_gathered_is_handed_on_when_it_is_due_or_not_thin_any_more():
+    """Its moment begins when it is first looked at, whatever comes meanwhile."""
     one = feed("a")
-    one.offer(0, batch("a", 0, 5))
-    assert one.thin(10) == [Place("a", 0)]
-    assert one.thin(5) == []
-    one.offer(0, batch("a", 5, 6, done=False))
-    assert one.thin(10) == []
+    one.offer(0, batch("a", 0, 1))
+    assert handed_on(one, 100.0) == []
+    assert one.pause(100.0) == pytest.approx(LEAST)
+    one.offer(0, batch("a", 1, 5))
+    assert handed_on(one, 100.1) == []
+    assert one.pause(100.1) == pytest.approx(LEAST - 0.1)
+    assert handed_on(one, 100.0 + LEAST) == [0]
+    assert one.pause(101.0) is None
+    one.done(0)
+    one.offer(0, batch("a", 5, 6))
+    assert handed_on(one, 102.0) == []
+    one.offer(0, batch("a", 6, 15))
+    assert handed_on(one, 102.0) == [0]
 
 
 def test_the_less_waits_the_shorter_it_is_gathered():
-    """A moment brings little where little comes; the whole delay is for a sixty-fourth of a batch and more."""
-    one = feed("a", "b")
-    one.offer(0, batch("a", 0, 1))
-    assert one.patience([Place("a", 0)], 1280) == LEAST
-    one.offer(0, batch("b", 0, 9))
-    assert one.patience([Place("a", 0), Place("b", 0)], 1280) == 0.5
-    one.offer(0, batch("b", 9, 500))
-    assert one.patience([Place("a", 0), Place("b", 0)], 1280) == 1.0
+    """A moment brings little where little comes; so many records and more are worth all of it."""
+    for count, share in ((1, LEAST), (WORTH // 2, 0.5), (WORTH, 1.0), (5 * WORTH, 1.0)):
+        one = feed("a")
+        one.offer(0, batch("a", 0, count))
+        assert handed_on(one, 100.0, few=1000) == []
+        assert one.pause(100.0) == pytest.approx(share)
+
+
+def test_partitions_gather_each_for_itself():
+    """One that has just been free waits for its own sake, not for the others'."""
+    two = Feed(("a",), None)
+    two.begin([0, 1])
+    two.offer(0, batch("a", 0, 5))
+    assert handed_on(two, 100.0) == []
+    two.offer(1, batch("a", 0, 5))
+    assert handed_on(two, 100.1) == []
+    assert two.pause(100.1) == pytest.approx(5 / WORTH - 0.1)
+    assert handed_on(two, 100.0 + 5 / WORTH) == [0]
+    assert not two.full
+    assert handed_on(two, 100.1 + 5 / WORTH) == [1]
+    assert two.full
+
+
+def test_nothing_of_an_earlier_assignment_is_waited_for():
+    """What was gathered is gone with it."""
+    one = feed("a")
+    one.offer(0, batch("a", 0, 5))
+    assert handed_on(one, 100.0) == []
+    one.end()
+    assert one.pause(100.0) is None
+    assert not one.full
 
 
 def test_a_full_place_is_not_fetched_from():

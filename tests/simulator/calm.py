@@ -27,6 +27,7 @@ from rumbo.core.profile import DUE_BYTES, Profile
 from rumbo.engine import carrier as carrier_module
 from rumbo.engine import partition as partition_module
 from rumbo.engine import position as record
+from rumbo.engine import transport as transport_module
 from rumbo.engine.failpoint import Failpoints
 from rumbo.engine.stages import Counts, stages
 from rumbo.engine.store import POSITION_KEY
@@ -105,7 +106,7 @@ def run(topology: Topology, records: Iterable[RawRecord], until: Instant) -> Out
             for place, name, value in (
                 (aiokafka, "AIOKafkaProducer", Producer), (aiokafka, "AIOKafkaConsumer", ChangelogConsumer),
                 (partition_module, "monotonic", loop.time), (partition_module, "time", lambda: EPOCH_MS / 1000 + loop.time()),
-                (carrier_module, "monotonic", loop.time), (process_module, "SOURCE", source),
+                (carrier_module, "monotonic", loop.time), (transport_module, "monotonic", loop.time), (process_module, "SOURCE", source),
                 (process_module, "TOPOLOGY", topology), (world_module, "SOURCE", source),
                 (world_module, "PARTITIONS", 1),
             ):  # fmt: skip

@@ -27,6 +27,7 @@ from rumbo.engine import carrier as carrier_module
 from rumbo.engine import partition as partition_module
 from rumbo.engine import position as record
 from rumbo.engine import store as store_module
+from rumbo.engine import transport as transport_module
 from rumbo.engine.partition import PartitionWorker, Stage
 from rumbo.engine.position import Position
 from rumbo.engine.store import POSITION_KEY, Memory
@@ -312,6 +313,7 @@ def play(seed: int) -> World:
             patch.object(partition_module, "monotonic", now),
             patch.object(partition_module, "time", lambda: EPOCH_MS / 1000 + now()),
             patch.object(carrier_module, "monotonic", now),
+            patch.object(transport_module, "monotonic", now),
             patch.object(Memory, "options", _one_thread(Memory.options)),
             patch.object(store_module, "Rdict", disks),
         ):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -68,6 +69,7 @@ class Carrier:
         self.left: dict[int, int] = {}
         """Changelog offsets that each partition still has to read before work goes on."""
         self._moved_at = monotonic()
+        self._freed = asyncio.Event()
         self._fences: deque[float] = deque(maxlen=FENCES)
         self._patience = Patience()
 
@@ -245,10 +247,18 @@ class Carrier:
         error = None if task.cancelled() else task.exception()
         if error is None:
             self.feed.done(number)
+            self._freed.set()
         elif isinstance(error, FencedError) and not self._fenced_too_often():
             self._lost(number, error)
         else:
             self._failed(error)
+
+    async def free(self, seconds: float) -> None:
+        """Wait until a partition is free, so many seconds at most."""
+        self._freed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._freed.wait()
 
     def _lost(self, number: int, error: BaseException) -> None:
         """A successor has the partition. The group will say so in a moment, and assign anew; until then it stays at work, for nobody."""

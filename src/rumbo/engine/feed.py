@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from rumbo.engine.partition import Batch, GapError
 
-WORTH: Final = 64
-"""This part of a whole batch is worth a whole delay; fewer records are gathered for a share of it, and for `LEAST` of it at least."""
+WORTH: Final = 16
+"""So many records of a partition are worth a whole delay; fewer are gathered for a share of it, and for `LEAST` of it at least."""
 LEAST: Final = 0.2
 
 
@@ -20,6 +20,18 @@ class Place(NamedTuple):
 
     topic: str
     partition: int
+
+
+class Gathering(NamedTuple):
+    """How long thin traffic waits for more: a moment later the same transaction carries it."""
+
+    few: int = 0
+    """Records of a partition below which they are thin."""
+    delay: float = 0.0
+    """Seconds, at most."""
+
+
+AT_ONCE: Final = Gathering()
 
 
 class Feed:
@@ -34,6 +46,8 @@ class Feed:
         self._caught_up: dict[Place, bool] = {}
         self._reached: dict[Place, int] = {}
         self._ends: dict[int, dict[Place, int]] = {}
+        self._due: dict[int, float] = {}
+        """When the thin batch of a partition has waited long enough."""
         self.asking: set[int] = set()
         """Partitions whose control record waits to know where their sources end."""
         self.epoch = 0
@@ -43,6 +57,11 @@ class Feed:
     def idle(self) -> bool:
         """Whether no partition is at work."""
         return not self._busy
+
+    @property
+    def full(self) -> bool:
+        """Whether every partition is at work."""
+        return bool(self._owned) and self._owned <= self._busy
 
     def begin(self, partitions: Iterable[int]) -> None:
         """Partitions are owned and recovered."""
@@ -57,6 +76,7 @@ class Feed:
         self._caught_up.clear()
         self._reached.clear()
         self._ends.clear()
+        self._due.clear()
         self.asking.clear()
 
     def wanted(self, few: int) -> list[Place]:
@@ -83,32 +103,36 @@ class Feed:
                 batch = joined(waiting, batch, number)
             self._waiting[place] = batch
 
-    def thin(self, few: int) -> list[Place]:
-        """What waits for free partitions, when all of it is less than *few* records and nothing is behind: worth a moment's gathering."""
-        found = [place for place in self._waiting if place.partition not in self._busy and place.topic != self._control]
-        small = self._records(found) < few
-        return found if small and all(self._caught_up.get(place, False) for place in found) else []
+    def pause(self, now: float) -> float | None:
+        """Seconds until the first of the gathered batches has waited long enough; None where none is gathered."""
+        return max(min(self._due.values()) - now, 0.0) if self._due else None
 
-    def patience(self, places: Iterable[Place], whole: int) -> float:
-        """The share of a delay (0 to 1) that it is worth to gather more in these places: where little waits, a moment brings little."""
-        return min(max(self._records(places) * WORTH / whole, LEAST), 1.0)
+    def ready(self, now: float = 0.0, gathering: Gathering = AT_ONCE) -> list[tuple[int, Batch]]:
+        """The batches to hand on now, one for each free partition that has one; those partitions are at work then.
 
-    def _records(self, places: Iterable[Place]) -> int:
-        """How many records wait in these places."""
-        return sum(len(self._waiting[place].records) for place in places)
-
-    def ready(self) -> list[tuple[int, Batch]]:
-        """The batches to hand on now, one for each free partition that has one; those partitions are at work then."""
+        Each partition gathers for itself: were they to wait for one another, all would step, and then all commit, at the same time.
+        """
         found: list[tuple[int, Batch]] = []
         for number in sorted(self._owned - self._busy):
             batch = self._choose(number)
-            if batch is not None:
+            if batch is not None and not self._gathers(number, batch, now, gathering):
                 del self._waiting[Place(batch.topic, number)]
                 if batch.topic == self._control:
                     self._ends.pop(number, None)
                 self._busy.add(number)
                 found.append((number, batch))
         return found
+
+    def _gathers(self, number: int, batch: Batch, now: float, gathering: Gathering) -> bool:
+        """Whether a batch waits for more: it is thin, nothing is behind it, and it has not waited long enough."""
+        count = len(batch.records)
+        lags = not all(self._caught_up.get(place, False) for place in self.sources(number))
+        if batch.topic != self._control and count < gathering.few and not lags:
+            patience = min(max(count / WORTH, LEAST), 1.0)
+            if now < self._due.setdefault(number, now + gathering.delay * patience):
+                return True
+        self._due.pop(number, None)
+        return False
 
     def _choose(self, number: int) -> Batch | None:
         places = [Place(topic, number) for topic in self._topics]

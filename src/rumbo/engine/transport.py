@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -21,7 +22,7 @@ from mode import Service
 
 from rumbo.engine import fetched  # noqa: F401  installed by its import
 from rumbo.engine.damage import damaged
-from rumbo.engine.feed import Place
+from rumbo.engine.feed import Gathering, Place
 from rumbo.engine.partition import Batch
 from rumbo.errors import InternalError
 
@@ -32,8 +33,8 @@ BUSY_SECONDS: Final = 0.005
 """How long a fetch may wait while some partition is at work and may soon be free."""
 IDLE_SECONDS: Final = 0.05
 FETCH_WAIT_MS: Final = 100
-THIN: Final = 500
-"""Records of all free partitions, below which a moment's gathering makes fewer transactions; four times as many are worth the whole delay."""
+THIN: Final = 250
+"""Records of a partition, below which a moment's gathering makes fewer transactions."""
 Taken = list[tuple[Place, int, int, list[Any], int | None]]
 """Place, position before, position after, records, last stable offset."""
 
@@ -199,22 +200,29 @@ class BatchConsumer(driver.Consumer):
                 await self.wait(self.can_resume_flow)
                 continue
             epoch = feed.epoch
-            wanted = feed.wanted(carrier.limit // 4)
-            if not wanted and not feed.idle:
-                await asyncio.sleep(BUSY_SECONDS)  # there is enough for all: the fetching thread has nothing to do
-            elif not await self._fetch(carrier, wanted, IDLE_SECONDS if feed.idle else BUSY_SECONDS, epoch):
+            if not await self._more(carrier, epoch):
                 continue
-            if thin := feed.thin(min(carrier.limit // 4, THIN)):
-                await self._gather(carrier, thin, epoch)
             if epoch == feed.epoch and self.flow_active:
                 await self._hand_on(carrier, epoch)
             if feed.asking and epoch == feed.epoch:
                 await carrier.ask_ends()
 
-    async def _gather(self, carrier: Carrier, thin: list[Place], epoch: int) -> None:
-        """Traffic is thin: a moment later the same transaction carries more."""
-        await asyncio.sleep(carrier.settings.max_delay * carrier.feed.patience(thin, 4 * THIN))
-        await self._fetch(carrier, thin, 0, epoch)
+    async def _more(self, carrier: Carrier, epoch: int) -> bool:
+        """Fetch, or wait a moment for a partition to be free or for what is gathered; False where the assignment ended meanwhile."""
+        feed, timeout = carrier.feed, 0.0
+        if feed.full:
+            await carrier.free(BUSY_SECONDS)
+        elif pause := feed.pause(monotonic()):
+            await asyncio.sleep(min(pause, BUSY_SECONDS))
+            if feed.pause(monotonic()):
+                return True  # another partition may be free by now
+        elif pause is None:
+            timeout = IDLE_SECONDS if feed.idle else BUSY_SECONDS
+        wanted = feed.wanted(carrier.limit // 4)
+        if not wanted and not feed.idle:
+            await asyncio.sleep(timeout)  # there is enough for all: the fetching thread has nothing to do
+            return True
+        return await self._fetch(carrier, wanted, timeout, epoch)
 
     async def _fetch(self, carrier: Carrier, places: list[Place], timeout: float, epoch: int) -> bool:
         """Fetch and offer; False where the assignment ended meanwhile: what was taken of the next one by then is read again."""
@@ -230,7 +238,8 @@ class BatchConsumer(driver.Consumer):
 
     async def _hand_on(self, carrier: Carrier, epoch: int) -> None:
         feed = carrier.feed
-        for number, batch in feed.ready():
+        gathering = Gathering(min(carrier.limit // 4, THIN), carrier.settings.max_delay)
+        for number, batch in feed.ready(monotonic(), gathering):
             await self.callback(BatchMessage(number, batch, epoch, self.app.consumer_generation_id))
         for number in feed.quiet():
             carrier.look_at_clock(number)
