@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -67,7 +67,7 @@ def cpu_at(points: Sequence[Sample], consumed: float) -> float:
 
 def consumed_by(curve: Sequence[int], written: int) -> int:
     """How far an engine is that tells no offsets, by what it has written: `curve[n]` outputs are due after n hundredths of the input."""
-    return bisect_left(curve, written)
+    return bisect_right(curve, written) - 1
 
 
 def ratios(rounds: Iterable[Mapping[str, float]], above: str, below: str) -> list[float]:

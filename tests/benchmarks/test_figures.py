@@ -116,9 +116,9 @@ def test_percentiles_by_hand():
 
 
 def test_progress_is_read_off_outputs_where_no_offsets_are_told():
-    """Outputs due after each hundredth of the input."""
+    """Outputs due after each hundredth of the input; a hundredth is done when all of its outputs are there."""
     curve = [0, 5, 5, 9]
-    assert [figures.consumed_by(curve, written) for written in (0, 3, 5, 6, 9)] == [0, 1, 1, 3, 3]
+    assert [figures.consumed_by(curve, written) for written in (0, 3, 5, 6, 8, 9, 10)] == [0, 0, 2, 2, 2, 3, 3]
 
 
 def test_a_lag_that_swings_does_not_grow_and_one_that_climbs_does():
