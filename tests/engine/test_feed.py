@@ -146,6 +146,18 @@ def test_partitions_gather_each_for_itself():
     assert two.full
 
 
+def test_what_cannot_be_handed_on_any_more_is_not_waited_for():
+    """Another source has something to bring first: who waited for the moment to end would turn without a pause."""
+    both = feed("a", "b")
+    both.offer(0, batch("b", 0, 0))
+    both.offer(0, batch("a", 0, 5))
+    assert handed_on(both, 100.0) == []
+    assert both.pause(100.0) is not None
+    both.offer(0, batch("b", 0, 0, done=False))
+    assert handed_on(both, 101.0) == []
+    assert both.pause(101.0) is None
+
+
 def test_nothing_of_an_earlier_assignment_is_waited_for():
     """What was gathered is gone with it."""
     one = feed("a")

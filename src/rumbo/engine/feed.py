@@ -115,7 +115,9 @@ class Feed:
         found: list[tuple[int, Batch]] = []
         for number in sorted(self._owned - self._busy):
             batch = self._choose(number)
-            if batch is not None and not self._gathers(number, batch, now, gathering):
+            if batch is None:
+                self._due.pop(number, None)  # a source of it lags by now
+            elif not self._gathers(number, batch, now, gathering):
                 del self._waiting[Place(batch.topic, number)]
                 if batch.topic == self._control:
                     self._ends.pop(number, None)
