@@ -23,8 +23,9 @@ IMPORTS = {
     "codeop",
     "code",
     "yaml",
+    "ruamel",
 }
-"""Of `yaml`, whose loaders can make objects, see PARSES."""
+"""Of `yaml`, whose loaders can make objects, see PARSES; `ruamel` has one that does too."""
 PARSES = {"yaml.events", "yaml.error", "yaml.cyaml.CParser", "yaml.loader.BaseLoader"}
 """What of PyYAML only reads a text's form, and makes nothing or texts of it."""
 SHELL = {"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell"}
@@ -68,7 +69,7 @@ def test_no_module_evaluates_text(module):
         "eval('1')", "exec('x = 1')", "compile('1', '', 'eval')", "import pickle", "from pickle import loads", "import marshal",
         "import shelve", "import yaml", "import os\nos.system('x')", "import subprocess\nsubprocess.run('x', shell=True)",
         "import builtins\nbuiltins.eval('1')", "run = eval\nrun('1')", "from yaml import safe_load", "from yaml.loader import Loader",
-        "from yaml.cyaml import CLoader, CParser",
+        "from yaml.cyaml import CLoader, CParser", "from ruamel.yaml import YAML\nYAML()", "import ruamel.yaml\nruamel.yaml.YAML(typ='unsafe')",
     ],
 )  # fmt: skip
 def test_what_is_looked_for_is_found(text):
