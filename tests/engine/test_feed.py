@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rumbo.engine.feed import LEAST, WORTH, Feed, Gathering, Place
+from rumbo.engine.feed import AT_ONCE, LEAST, MOST, REST, WORTH, Feed, Gathering, Place
 from rumbo.engine.partition import Batch, GapError
 
 
@@ -17,9 +17,9 @@ def batch(topic, begin, end, *, done=True, at=0):
     return Batch(topic, begin, end, [SimpleNamespace(offset=number) for number in range(begin, end)], done, at)
 
 
-def feed(*topics, control=None):
+def feed(*topics, control=None, gathering=AT_ONCE):
     """A feed of one partition, 0."""
-    made = Feed(topics, control)
+    made = Feed(topics, control, gathering)
     made.begin([0])
     return made
 
@@ -86,9 +86,12 @@ def test_a_control_record_waits_until_its_sources_are_read_past_their_ends():
     assert [each.topic for _, each in one.ready()] == ["c"]
 
 
-def handed_on(one, now, few=10, delay=1.0):
+TEN = Gathering(few=10, delay=1.0)
+
+
+def handed_on(one, now):
     """The partitions that have a batch now."""
-    return [number for number, _ in one.ready(now, Gathering(few, delay))]
+    return [number for number, _ in one.ready(now)]
 
 
 def test_only_thin_traffic_that_lags_nowhere_is_gathered():
@@ -98,7 +101,7 @@ def test_only_thin_traffic_that_lags_nowhere_is_gathered():
         (batch("a", 0, 10), False),
         (batch("a", 0, 9, done=False), False),
     ):
-        one = feed("a")
+        one = feed("a", gathering=TEN)
         one.offer(0, offered)
         assert handed_on(one, 100.0) == ([] if gathered else [0])
         assert (one.pause(100.0) is not None) == gathered
@@ -106,7 +109,7 @@ def test_only_thin_traffic_that_lags_nowhere_is_gathered():
 
 def test_what_is_gathered_is_handed_on_when_it_is_due_or_not_thin_any_more():
     """Its moment begins when it is first looked at, whatever comes meanwhile."""
-    one = feed("a")
+    one = feed("a", gathering=TEN)
     one.offer(0, batch("a", 0, 1))
     assert handed_on(one, 100.0) == []
     assert one.pause(100.0) == pytest.approx(LEAST)
@@ -125,15 +128,63 @@ def test_what_is_gathered_is_handed_on_when_it_is_due_or_not_thin_any_more():
 def test_the_less_waits_the_shorter_it_is_gathered():
     """A moment brings little where little comes; so many records and more are worth all of it."""
     for count, share in ((1, LEAST), (WORTH // 2, 0.5), (WORTH, 1.0), (5 * WORTH, 1.0)):
-        one = feed("a")
+        one = feed("a", gathering=Gathering(few=1000, delay=1.0))
         one.offer(0, batch("a", 0, count))
-        assert handed_on(one, 100.0, few=1000) == []
+        assert handed_on(one, 100.0) == []
         assert one.pause(100.0) == pytest.approx(share)
+
+
+@given(st.floats(0, 100), st.integers(1, 9), st.floats(0, 50))
+def test_a_partition_rests_while_traffic_is_thin_for_twice_as_long_as_its_transactions_take(took, count, idle):
+    """No longer than ten delays; what came later than that is gathered as ever. A slow broker gets less to do, not more."""
+    one = feed("a", gathering=TEN)
+    one.work(0)
+    one.done(0, 100.0, took)
+    one.offer(0, batch("a", 0, count))
+    seen = 100.0 + idle
+    assert handed_on(one, seen) == []
+    rested, gathered = 100.0 + min(REST * took, MOST), seen + max(count / WORTH, LEAST)
+    assert one.pause(seen) == pytest.approx(max(rested, gathered) - seen)
+
+
+def test_one_slow_transaction_is_a_fifth_of_what_they_take():
+    """A pause of the broker is no reason to rest for twice as long."""
+    one = feed("a", gathering=TEN)
+    for took in (1.0, 1.0, 2.0):
+        one.done(0, 100.0, took)
+    one.offer(0, batch("a", 0, 1))
+    assert handed_on(one, 100.0) == []
+    assert one.pause(100.0) == pytest.approx(REST * 1.2)
+
+
+def test_who_lags_or_has_much_to_do_does_not_rest():
+    """Nor does anybody where nothing is gathered."""
+    for offered, gathering in (
+        (batch("a", 0, 10), TEN),
+        (batch("a", 0, 9, done=False), TEN),
+        (batch("a", 0, 9), Gathering(few=10, delay=0.0)),
+    ):
+        one = feed("a", gathering=gathering)
+        one.work(0)
+        one.done(0, 100.0, 2.0)
+        one.offer(0, offered)
+        assert handed_on(one, 100.0) == [0]
+
+
+def test_the_next_assignment_does_not_rest_from_the_last():
+    """Its transactions are of another."""
+    one = feed("a", gathering=TEN)
+    one.done(0, 100.0, 2.0)
+    one.end()
+    one.begin([0])
+    one.offer(0, batch("a", 0, 5))
+    assert handed_on(one, 100.0) == []
+    assert one.pause(100.0) == pytest.approx(5 / WORTH)
 
 
 def test_partitions_gather_each_for_itself():
     """One that has just been free waits for its own sake, not for the others'."""
-    two = Feed(("a",), None)
+    two = Feed(("a",), None, TEN)
     two.begin([0, 1])
     two.offer(0, batch("a", 0, 5))
     assert handed_on(two, 100.0) == []
@@ -148,7 +199,7 @@ def test_partitions_gather_each_for_itself():
 
 def test_what_cannot_be_handed_on_any_more_is_not_waited_for():
     """Another source has something to bring first: who waited for the moment to end would turn without a pause."""
-    both = feed("a", "b")
+    both = feed("a", "b", gathering=TEN)
     both.offer(0, batch("b", 0, 0))
     both.offer(0, batch("a", 0, 5))
     assert handed_on(both, 100.0) == []
@@ -160,7 +211,7 @@ def test_what_cannot_be_handed_on_any_more_is_not_waited_for():
 
 def test_nothing_of_an_earlier_assignment_is_waited_for():
     """What was gathered is gone with it."""
-    one = feed("a")
+    one = feed("a", gathering=TEN)
     one.offer(0, batch("a", 0, 5))
     assert handed_on(one, 100.0) == []
     one.end()

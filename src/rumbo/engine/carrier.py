@@ -21,7 +21,7 @@ from rumbo.core.instant import Instant
 from rumbo.core.interaction import Interaction
 from rumbo.engine import position as record
 from rumbo.engine.admission import Asked, admit
-from rumbo.engine.feed import Feed, Place
+from rumbo.engine.feed import Feed, Gathering, Place
 from rumbo.engine.heartbeat import Patience
 from rumbo.engine.partition import Batch, PartitionWorker, Stage
 from rumbo.engine.recovery import ChangelogReader, StoreAheadError
@@ -37,6 +37,8 @@ FENCE_PATIENCE: Final = 10.0
 SAME_FENCE: Final = 5.0
 FENCES: Final = 3
 """Fences within a minute that stop the process."""
+THIN: Final = 250
+"""Records of a partition, below which a moment's gathering makes fewer transactions."""
 
 
 class Carrier:
@@ -52,13 +54,13 @@ class Carrier:
     ) -> None:
         self._make = make
         self.stage, self.settings, self._broker, self._failed = stage, settings, broker, failed
-        self.feed = Feed(stage.lateness, stage.control)
+        self.limit = settings.max_batch
+        self.feed = Feed(stage.lateness, stage.control, Gathering(min(self.limit // 4, THIN), settings.max_delay))
         self.upstream: Callable[[], Awaitable[bool]] | None = None
         """Asks whether a stage before this one has more to bring: then what is read here to the end is not all there is."""
         self.upstream_behind = False
         self.workers: dict[int, PartitionWorker] = {}
         self.log = structlog.get_logger("rumbo.engine")
-        self.limit = settings.max_batch
         self.recovered = asyncio.Event()
         self._connection = settings.connection()
         self._memory = Memory(settings.cache_mib)
@@ -229,24 +231,24 @@ class Carrier:
         """One batch for one partition; one at a time."""
         worker = self.workers.get(number)
         if epoch == self.feed.epoch and worker is not None:
-            self._start(number, worker.take(batch))
+            self._start(number, worker, worker.take(batch))
 
     def look_at_clock(self, number: int) -> None:
         """Let a quiet partition see what time it is."""
         worker = self.workers.get(number)
         if worker is not None and not self.upstream_behind and worker.has_to_look():
             self.feed.work(number)
-            self._start(number, worker.idle())
+            self._start(number, worker, worker.idle())
 
-    def _start(self, number: int, work: Any) -> None:
+    def _start(self, number: int, worker: PartitionWorker, work: Any) -> None:
         task = asyncio.ensure_future(work)
         self._tasks[number] = task
-        task.add_done_callback(lambda done: self._done(number, done))
+        task.add_done_callback(lambda done: self._done(number, worker, done))
 
-    def _done(self, number: int, task: asyncio.Task[Any]) -> None:
+    def _done(self, number: int, worker: PartitionWorker, task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is None:
-            self.feed.done(number)
+            self.feed.done(number, worker.committed_at, worker.took)
             self._freed.set()
         elif isinstance(error, FencedError) and not self._fenced_too_often():
             self._lost(number, error)

@@ -13,6 +13,12 @@ from rumbo.engine.partition import Batch, GapError
 WORTH: Final = 16
 """So many records of a partition are worth a whole delay; fewer are gathered for a share of it, and for `LEAST` of it at least."""
 LEAST: Final = 0.2
+REST: Final = 2.0
+"""A partition with little to do rests so many times as long as its transactions take: a broker that is slow under load gets less of it."""
+LATELY: Final = 0.2
+"""How much the newest transaction counts in how long they take."""
+MOST: Final = 10.0
+"""Delays that such a rest lasts at most."""
 
 
 class Place(NamedTuple):
@@ -28,7 +34,7 @@ class Gathering(NamedTuple):
     few: int = 0
     """Records of a partition below which they are thin."""
     delay: float = 0.0
-    """Seconds, at most."""
+    """Seconds that they wait, at most; from the last transaction on it may be longer (`REST`)."""
 
 
 AT_ONCE: Final = Gathering()
@@ -37,8 +43,8 @@ AT_ONCE: Final = Gathering()
 class Feed:
     """What has been fetched and not yet handed on, and which partitions are at work."""
 
-    def __init__(self, topics: Iterable[str], control: str | None) -> None:
-        self._topics, self._control = tuple(topics), control
+    def __init__(self, topics: Iterable[str], control: str | None, gathering: Gathering = AT_ONCE) -> None:
+        self._topics, self._control, self._gathering = tuple(topics), control, gathering
         self._all = self._topics if control is None else (*self._topics, control)
         self._waiting: dict[Place, Batch] = {}
         self._owned: set[int] = set()
@@ -48,6 +54,10 @@ class Feed:
         self._ends: dict[int, dict[Place, int]] = {}
         self._due: dict[int, float] = {}
         """When the thin batch of a partition has waited long enough."""
+        self._take: dict[int, float] = {}
+        """How long the transactions of a partition take, of late."""
+        self._rested: dict[int, float] = {}
+        """When a partition has rested from its last transaction."""
         self.asking: set[int] = set()
         """Partitions whose control record waits to know where their sources end."""
         self.epoch = 0
@@ -77,6 +87,8 @@ class Feed:
         self._reached.clear()
         self._ends.clear()
         self._due.clear()
+        self._take.clear()
+        self._rested.clear()
         self.asking.clear()
 
     def wanted(self, few: int) -> list[Place]:
@@ -107,7 +119,7 @@ class Feed:
         """Seconds until the first of the gathered batches has waited long enough; None where none is gathered."""
         return max(min(self._due.values()) - now, 0.0) if self._due else None
 
-    def ready(self, now: float = 0.0, gathering: Gathering = AT_ONCE) -> list[tuple[int, Batch]]:
+    def ready(self, now: float = 0.0) -> list[tuple[int, Batch]]:
         """The batches to hand on now, one for each free partition that has one; those partitions are at work then.
 
         Each partition gathers for itself: were they to wait for one another, all would step, and then all commit, at the same time.
@@ -117,7 +129,7 @@ class Feed:
             batch = self._choose(number)
             if batch is None:
                 self._due.pop(number, None)  # a source of it lags by now
-            elif not self._gathers(number, batch, now, gathering):
+            elif not self._gathers(number, batch, now):
                 del self._waiting[Place(batch.topic, number)]
                 if batch.topic == self._control:
                     self._ends.pop(number, None)
@@ -125,13 +137,14 @@ class Feed:
                 found.append((number, batch))
         return found
 
-    def _gathers(self, number: int, batch: Batch, now: float, gathering: Gathering) -> bool:
+    def _gathers(self, number: int, batch: Batch, now: float) -> bool:
         """Whether a batch waits for more: it is thin, nothing is behind it, and it has not waited long enough."""
-        count = len(batch.records)
+        count, gathering = len(batch.records), self._gathering
         lags = not all(self._caught_up.get(place, False) for place in self.sources(number))
         if batch.topic != self._control and count < gathering.few and not lags:
             patience = min(max(count / WORTH, LEAST), 1.0)
-            if now < self._due.setdefault(number, now + gathering.delay * patience):
+            due = max(now + gathering.delay * patience, self._rested.get(number, now))
+            if now < self._due.setdefault(number, due):
                 return True
         self._due.pop(number, None)
         return False
@@ -176,9 +189,12 @@ class Feed:
         """A partition is at work with something of its own (timers)."""
         self._busy.add(number)
 
-    def done(self, number: int) -> None:
-        """A partition is free again."""
+    def done(self, number: int, committed_at: float = 0.0, took: float = 0.0) -> None:
+        """A partition is free again: when its last transaction was committed, and how many seconds that took."""
         self._busy.discard(number)
+        before = self._take.get(number, took)
+        self._take[number] = takes = before + (took - before) * LATELY
+        self._rested[number] = committed_at + min(REST * takes, MOST * self._gathering.delay)
 
 
 def joined(waiting: Batch, batch: Batch, number: int) -> Batch:

@@ -115,6 +115,8 @@ class PartitionWorker:
         self.stage, self.number, self.store, self.producer, self.position = stage, number, store, producer, found
         self.caught_up = dict.fromkeys(stage.lateness, False)
         self.committed_at = monotonic()
+        self.took = 0.0
+        """Seconds that the last transaction took."""
         self.broker_time: Instant = 0
         self._written_at = self._looked_at = 0.0
         self._recent: deque[bool] = deque(maxlen=REJECTS_WATCHED)
@@ -418,8 +420,9 @@ class PartitionWorker:
         everything = [(topic, place, out) for (topic, place), out in groups.items()]
         everything.append((stage.changelog, number, [(key, value, _NO_HEADERS) for key, value in rows]))
         everything.append((stage.topology.outputs.progress, number, [self._progress(consumed)]))
+        began = monotonic()
         committed = await self.producer.commit(everything)
-        self._committed(committed)
+        self._committed(committed, monotonic() - began)
         self.store.write(rows, moves, committed.next_offsets[stage.changelog, number])
         stage.failpoints.reached("before_ack")
         self.notes.committed()
@@ -439,9 +442,10 @@ class PartitionWorker:
     def _reached(self) -> dict[str, int]:
         return {topic: source.next for topic, source in self.position.sources.items()}
 
-    def _committed(self, committed: Committed) -> None:
+    def _committed(self, committed: Committed, seconds: float) -> None:
         now = monotonic()
         self.committed_at = self._written_at = now
+        self.took = seconds
         broker = committed.broker_ms.get((self.stage.topology.outputs.progress, self.number), -1)
         if broker > 0:
             self.broker_time = broker * 1000

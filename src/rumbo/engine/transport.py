@@ -22,7 +22,7 @@ from mode import Service
 
 from rumbo.engine import fetched  # noqa: F401  installed by its import
 from rumbo.engine.damage import damaged
-from rumbo.engine.feed import Gathering, Place
+from rumbo.engine.feed import Place
 from rumbo.engine.partition import Batch
 from rumbo.errors import InternalError
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS: Final = 0.005
 """How long a fetch may wait while some partition is at work and may soon be free."""
+GATHER_SECONDS: Final = 0.01
+"""How long what is gathered is left alone between two fetches: what lies fetched and untaken stops all fetching from its broker."""
 IDLE_SECONDS: Final = 0.05
 FETCH_WAIT_MS: Final = 100
-THIN: Final = 250
-"""Records of a partition, below which a moment's gathering makes fewer transactions."""
 Taken = list[tuple[Place, int, int, list[Any], int | None]]
 """Place, position before, position after, records, last stable offset."""
 
@@ -213,9 +213,7 @@ class BatchConsumer(driver.Consumer):
         if feed.full:
             await carrier.free(BUSY_SECONDS)
         elif pause := feed.pause(monotonic()):
-            await asyncio.sleep(min(pause, BUSY_SECONDS))
-            if feed.pause(monotonic()):
-                return True  # another partition may be free by now
+            await asyncio.sleep(min(pause, GATHER_SECONDS))
         elif pause is None:
             timeout = IDLE_SECONDS if feed.idle else BUSY_SECONDS
         wanted = feed.wanted(carrier.limit // 4)
@@ -238,8 +236,7 @@ class BatchConsumer(driver.Consumer):
 
     async def _hand_on(self, carrier: Carrier, epoch: int) -> None:
         feed = carrier.feed
-        gathering = Gathering(min(carrier.limit // 4, THIN), carrier.settings.max_delay)
-        for number, batch in feed.ready(monotonic(), gathering):
+        for number, batch in feed.ready(monotonic()):
             await self.callback(BatchMessage(number, batch, epoch, self.app.consumer_generation_id))
         for number in feed.quiet():
             carrier.look_at_clock(number)
