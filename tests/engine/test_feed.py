@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rumbo.engine.feed import AT_ONCE, LEAST, MOST, REST, WORTH, Feed, Gathering, Place
+from rumbo.engine.feed import AT_ONCE, ENOUGH, LEAST, MOST, REST, WORTH, Feed, Gathering, Place
 from rumbo.engine.partition import Batch, GapError
 
 
@@ -145,6 +145,19 @@ def test_a_partition_rests_while_traffic_is_thin_for_twice_as_long_as_its_transa
     assert handed_on(one, seen) == []
     rested, gathered = 100.0 + min(REST * took, MOST), seen + max(count / WORTH, LEAST)
     assert one.pause(seen) == pytest.approx(max(rested, gathered) - seen)
+
+
+def test_who_has_enough_for_a_transaction_by_now_rests_no_longer():
+    """What was gathered in the meantime counts."""
+    one = feed("a", gathering=Gathering(few=1000, delay=1.0))
+    one.done(0, 100.0, 4.0)
+    one.offer(0, batch("a", 0, WORTH))
+    assert handed_on(one, 102.0) == []
+    assert one.pause(102.0) == pytest.approx(100.0 + REST * 4.0 - 102.0)
+    one.offer(0, batch("a", WORTH, ENOUGH))
+    assert handed_on(one, 102.5) == []
+    assert one.pause(102.5) == pytest.approx(0.5)
+    assert handed_on(one, 103.0) == [0]
 
 
 def test_one_slow_transaction_is_a_fifth_of_what_they_take():

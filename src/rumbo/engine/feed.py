@@ -13,8 +13,10 @@ from rumbo.engine.partition import Batch, GapError
 WORTH: Final = 16
 """So many records of a partition are worth a whole delay; fewer are gathered for a share of it, and for `LEAST` of it at least."""
 LEAST: Final = 0.2
+ENOUGH: Final = 100
+"""So many records are worth a transaction of their own: a partition that has them does not rest."""
 REST: Final = 2.0
-"""A partition with little to do rests so many times as long as its transactions take: a broker that is slow under load gets less of it."""
+"""One that has less rests so many times as long as its transactions take: a broker that is slow under load gets less of it."""
 LATELY: Final = 0.2
 """How much the newest transaction counts in how long they take."""
 MOST: Final = 10.0
@@ -52,8 +54,10 @@ class Feed:
         self._caught_up: dict[Place, bool] = {}
         self._reached: dict[Place, int] = {}
         self._ends: dict[int, dict[Place, int]] = {}
+        self._gathered: dict[int, float] = {}
+        """When the thin batch of a partition has been gathered."""
         self._due: dict[int, float] = {}
-        """When the thin batch of a partition has waited long enough."""
+        """When it is handed on, if nothing more comes: its partition has also rested then."""
         self._take: dict[int, float] = {}
         """How long the transactions of a partition take, of late."""
         self._rested: dict[int, float] = {}
@@ -86,6 +90,7 @@ class Feed:
         self._caught_up.clear()
         self._reached.clear()
         self._ends.clear()
+        self._gathered.clear()
         self._due.clear()
         self._take.clear()
         self._rested.clear()
@@ -128,8 +133,9 @@ class Feed:
         for number in sorted(self._owned - self._busy):
             batch = self._choose(number)
             if batch is None:
-                self._due.pop(number, None)  # a source of it lags by now
+                self._waits_no_more(number)  # a source of it lags by now
             elif not self._gathers(number, batch, now):
+                self._waits_no_more(number)
                 del self._waiting[Place(batch.topic, number)]
                 if batch.topic == self._control:
                     self._ends.pop(number, None)
@@ -141,13 +147,18 @@ class Feed:
         """Whether a batch waits for more: it is thin, nothing is behind it, and it has not waited long enough."""
         count, gathering = len(batch.records), self._gathering
         lags = not all(self._caught_up.get(place, False) for place in self.sources(number))
-        if batch.topic != self._control and count < gathering.few and not lags:
-            patience = min(max(count / WORTH, LEAST), 1.0)
-            due = max(now + gathering.delay * patience, self._rested.get(number, now))
-            if now < self._due.setdefault(number, due):
-                return True
+        if batch.topic == self._control or count >= gathering.few or lags:
+            return False
+        patience = min(max(count / WORTH, LEAST), 1.0)
+        due = self._gathered.setdefault(number, now + gathering.delay * patience)
+        if count < ENOUGH:
+            due = max(due, self._rested.get(number, due))
+        self._due[number] = due
+        return now < due
+
+    def _waits_no_more(self, number: int) -> None:
+        self._gathered.pop(number, None)
         self._due.pop(number, None)
-        return False
 
     def _choose(self, number: int) -> Batch | None:
         places = [Place(topic, number) for topic in self._topics]
