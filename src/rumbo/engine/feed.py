@@ -58,8 +58,10 @@ class Feed:
         """When the thin batch of a partition has been gathered."""
         self._due: dict[int, float] = {}
         """When it is handed on, if nothing more comes: its partition has also rested then."""
-        self._take: dict[int, float] = {}
-        """How long the transactions of a partition take, of late."""
+        self._committed: dict[int, float] = {}
+        """When a partition has committed last."""
+        self._takes: dict[int, float] = {}
+        """How long its transactions take, of late."""
         self._rested: dict[int, float] = {}
         """When a partition has rested from its last transaction."""
         self.asking: set[int] = set()
@@ -92,7 +94,8 @@ class Feed:
         self._ends.clear()
         self._gathered.clear()
         self._due.clear()
-        self._take.clear()
+        self._committed.clear()
+        self._takes.clear()
         self._rested.clear()
         self.asking.clear()
 
@@ -203,8 +206,10 @@ class Feed:
     def done(self, number: int, committed_at: float = 0.0, took: float = 0.0) -> None:
         """A partition is free again: when its last transaction was committed, and how many seconds that took."""
         self._busy.discard(number)
-        before = self._take.get(number, took)
-        self._take[number] = takes = before + (took - before) * LATELY
+        if committed_at == self._committed.get(number):
+            return  # it only looked at its clock
+        self._committed[number], before = committed_at, self._takes.get(number, took)
+        self._takes[number] = takes = before + (took - before) * LATELY
         self._rested[number] = committed_at + min(REST * takes, MOST * self._gathering.delay)
 
 
