@@ -42,6 +42,13 @@ class Gathering(NamedTuple):
 AT_ONCE: Final = Gathering()
 
 
+class Commits(NamedTuple):
+    """What a partition rests from: when its last transaction was committed, and how many seconds such ones take of late."""
+
+    at: float
+    take: float
+
+
 class Feed:
     """What has been fetched and not yet handed on, and which partitions are at work."""
 
@@ -58,12 +65,7 @@ class Feed:
         """When the thin batch of a partition has been gathered."""
         self._due: dict[int, float] = {}
         """When it is handed on, if nothing more comes: its partition has also rested then."""
-        self._committed: dict[int, float] = {}
-        """When a partition has committed last."""
-        self._takes: dict[int, float] = {}
-        """How long its transactions take, of late."""
-        self._rested: dict[int, float] = {}
-        """When a partition has rested from its last transaction."""
+        self._commits: dict[int, Commits] = {}
         self.asking: set[int] = set()
         """Partitions whose control record waits to know where their sources end."""
         self.epoch = 0
@@ -94,9 +96,7 @@ class Feed:
         self._ends.clear()
         self._gathered.clear()
         self._due.clear()
-        self._committed.clear()
-        self._takes.clear()
-        self._rested.clear()
+        self._commits.clear()
         self.asking.clear()
 
     def wanted(self, few: int) -> list[Place]:
@@ -154,8 +154,8 @@ class Feed:
             return False
         patience = min(max(count / WORTH, LEAST), 1.0)
         due = self._gathered.setdefault(number, now + gathering.delay * patience)
-        if count < ENOUGH:
-            due = max(due, self._rested.get(number, due))
+        if count < ENOUGH and (last := self._commits.get(number)) is not None:
+            due = max(due, last.at + min(REST * last.take, MOST * gathering.delay))
         self._due[number] = due
         return now < due
 
@@ -204,13 +204,13 @@ class Feed:
         self._busy.add(number)
 
     def done(self, number: int, committed_at: float = 0.0, took: float = 0.0) -> None:
-        """A partition is free again: when its last transaction was committed, and how many seconds that took."""
+        """A partition is free again: when its last transaction was committed, and how many seconds that took (0: there was none yet)."""
         self._busy.discard(number)
-        if committed_at == self._committed.get(number):
+        last = self._commits.get(number)
+        if not took or (last is not None and committed_at == last.at):
             return  # it only looked at its clock
-        self._committed[number], before = committed_at, self._takes.get(number, took)
-        self._takes[number] = takes = before + (took - before) * LATELY
-        self._rested[number] = committed_at + min(REST * takes, MOST * self._gathering.delay)
+        before = last.take if last is not None else took
+        self._commits[number] = Commits(committed_at, before + (took - before) * LATELY)
 
 
 def joined(waiting: Batch, batch: Batch, number: int) -> Batch:

@@ -116,7 +116,7 @@ class PartitionWorker:
         self.caught_up = dict.fromkeys(stage.lateness, False)
         self.committed_at = monotonic()
         self.took = 0.0
-        """Seconds that the last transaction took."""
+        """Seconds that the last transaction took; 0 before the first."""
         self.broker_time: Instant = 0
         self._written_at = self._looked_at = 0.0
         self._recent: deque[bool] = deque(maxlen=REJECTS_WATCHED)
