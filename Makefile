@@ -6,10 +6,11 @@ PEERS := benchmarks/.venv/.ready
 STREAMS := benchmarks/kafka_streams/target/shop-1.jar
 
 JOBS ?= 3
+TESTS = $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 SEEDS ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format docs schemas bench bench-full chaos simulate-faults mutants lock clean
+.PHONY: help env demo test test-long check format docs schemas bench bench-full chaos simulate-faults mutants lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,8 +28,11 @@ $(READY): requirements.lock pyproject.toml
 demo: env ## a year of real shoppers, live in the terminal, on an embedded broker
 	@$(BIN)/rumbo demo
 
-test: env ## every test: quick ones first, then those on a real Kafka (JOBS processes at once, which share a broker)
-	@$(BIN)/python -m tests.packages & $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+test: env ## the tests: quick ones first, then those on a real Kafka (JOBS processes at once, which share a broker)
+	@$(BIN)/python -m tests.packages & $(TESTS) -m "not long"
+
+test-long: env ## what `make test` leaves out for time's sake: more deaths and faults on a real Kafka, the whole year by brute force
+	@$(TESTS) -m long
 
 check: env ## style, types, layers
 	@$(BIN)/ruff format --check --quiet src tests || { echo "run: make format"; exit 1; }

@@ -34,6 +34,11 @@ DEAR = {
 NO_TOOL = "not installed here: "
 
 
+def long(*cases):
+    """Cases of a parametrised test that `make test-long` runs, and `make test` does not."""
+    return [pytest.param(case, marks=pytest.mark.long) for case in cases]
+
+
 def pytest_collection_modifyitems(items):
     """Quick tests first."""
     items.sort(key=lambda item: "broker" in item.keywords)

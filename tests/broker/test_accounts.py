@@ -17,6 +17,7 @@ from rumbo.engine.broker import changelog_of, contacts_of
 from rumbo.intake import Record
 from rumbo.local import Local, account_view
 from tests.broker.bench import PARTITIONS, Bench
+from tests.conftest import long
 from tests.engine.test_accounts import stands
 
 pytestmark = pytest.mark.broker
@@ -69,7 +70,7 @@ def shown(worker, account):
         return None
 
 
-@pytest.mark.parametrize("killed", ["", "before_end:9", "after_end:14", "end_sent:11", "after_produce:16"])
+@pytest.mark.parametrize("killed", ["after_end:14", *long("", "before_end:9", "end_sent:11", "after_produce:16")])
 def test_accounts_stand_where_their_contacts_put_them_and_nothing_is_told_twice(bootstrap, tmp_path, killed):
     """Exactly once through both stages; what stands is what the core says, whichever partition was ahead."""
     edit = lambda text: text.replace("lateness: 10m", "lateness: 0s").replace("clock: live", "clock: log")

@@ -102,12 +102,19 @@ def test_without_a_fault(bench):
 
 EMPTY = ("after_produce", "end_sent", "after_end", "in_recovery")
 """Where an empty disk could show what the same disk hides; the simulator dies at every point on both."""
+ALWAYS = {("end_sent", False), ("after_end", True), ("in_recovery", False)}
+"""The deaths that `make test` has too: the outcome in doubt, all but the disk written, and half of the state back."""
 
 
 @pytest.mark.parametrize(
     ("name", "wiped"),
-    [(name, False) for name in NAMES] + [(name, True) for name in EMPTY],
-    ids=[f"{name}, same disk" for name in NAMES] + [f"{name}, empty disk" for name in EMPTY],
+    [
+        pytest.param(
+            name, wiped, id=f"{name}, {disk} disk", marks=[] if (name, wiped) in ALWAYS else [pytest.mark.long]
+        )
+        for names, wiped, disk in ((NAMES, False, "same"), (EMPTY, True, "empty"))
+        for name in names
+    ],
 )
 def test_killed_at_a_named_point(bench, name, wiped):
     """kill -9 at each place of the protocol, then a restart: as if nothing had happened."""
@@ -134,6 +141,7 @@ def test_killed_at_a_named_point(bench, name, wiped):
     assert_same(bench, fold(bench, records), successor.state)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_at_random_instants(bench, seed):
     """Several kill -9 in a row while records keep coming."""
@@ -169,6 +177,7 @@ def test_two_workers_and_a_rebalance(bench):
     assert_same(bench, fold(bench, records), two.state)
 
 
+@pytest.mark.long
 def test_a_standby_has_the_state_before_it_owns_it(bench):
     """With a warm copy of every partition, both workers hold all of the state; and when one dies the other goes on from it."""
     records = list(generate(EVENTS, seed=41))

@@ -12,7 +12,7 @@ from tests.chaos import brokers, disks, inputs, workers
 from tests.chaos.round import Round
 from tests.conftest import NO_KAFKA
 
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.broker, pytest.mark.long, pytest.mark.xdist_group("faults")]
 
 
 @pytest.fixture(scope="module")

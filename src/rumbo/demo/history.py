@@ -33,11 +33,10 @@ class Event(NamedTuple):
 
 def history(households: int | None = None) -> Iterator[Event]:
     """Every interaction of the year in order; of the first so many households, where a number is given."""
-    events = [*_orders(), *_campaigns(), *_redemptions()]
+    orders, campaigns, redemptions = (table(name) for name in ("transactions", "campaigns", "coupon_redemptions"))
     if households is not None:
-        chosen = set(sorted({event.household for event in events}, key=_number)[:households])
-        events = [event for event in events if event.household in chosen]
-    return iter(sorted(events))
+        orders, campaigns, redemptions = _of_the_first(households, orders, campaigns, redemptions)
+    return iter(sorted([*_orders(orders), *_campaigns(campaigns), *_redemptions(redemptions)]))
 
 
 def lines(households: int | None = None) -> Iterator[bytes]:
@@ -45,8 +44,15 @@ def lines(households: int | None = None) -> Iterator[bytes]:
     return (event.value for event in history(households))
 
 
-def _number(household: str) -> int:
-    return int(household.rsplit("-", 1)[1])
+def _of_the_first(households: int, *tables: Any) -> list[Any]:
+    """The rows of so many households: those with the smallest numbers among all that some table has."""
+    import pyarrow
+    from pyarrow import compute
+
+    numbers = [each["household_id"].cast(pyarrow.int64()) for each in tables]
+    known = {number for column in numbers for number in column.unique().to_pylist()}
+    chosen = pyarrow.array(sorted(known)[:households], pyarrow.int64())
+    return [each.filter(compute.is_in(column, chosen)) for each, column in zip(tables, numbers, strict=True)]
 
 
 def table(name: str) -> Any:
@@ -66,11 +72,8 @@ def _micros(column: Any) -> list[Instant]:
     return [nanos // 1000 for nanos in column.cast(pyarrow.int64()).to_pylist()]
 
 
-def _orders() -> Iterator[Event]:
-    lines_ = table("transactions").select(
-        ["household_id", "basket_id", "sales_value", "quantity", "store_id", "transaction_timestamp"]
-    )
-    baskets = lines_.group_by(["household_id", "basket_id"]).aggregate(
+def _orders(bought: Any) -> Iterator[Event]:
+    baskets = bought.group_by(["household_id", "basket_id"]).aggregate(
         [("sales_value", "sum"), ("quantity", "sum"), ("store_id", "min"), ("transaction_timestamp", "min")]
     )
     times = _micros(baskets["transaction_timestamp_min"])
@@ -89,11 +92,10 @@ def _orders() -> Iterator[Event]:
         yield _event("Order Completed", f"order-{basket}", household, at, said)
 
 
-def _campaigns() -> Iterator[Event]:
+def _campaigns(received: Any) -> Iterator[Event]:
     descriptions = table("campaign_descriptions")
     starts = dict(zip(descriptions["campaign_id"].to_pylist(), _micros(descriptions["start_date"]), strict=True))
     kinds = dict(zip(descriptions["campaign_id"].to_pylist(), descriptions["campaign_type"].to_pylist(), strict=True))
-    received = table("campaigns")
     for campaign, household in zip(
         received["campaign_id"].to_pylist(), received["household_id"].to_pylist(), strict=True
     ):
@@ -101,8 +103,7 @@ def _campaigns() -> Iterator[Event]:
         yield _event("Campaign Received", f"campaign-{campaign}-{household}", household, starts[campaign], said)
 
 
-def _redemptions() -> Iterator[Event]:
-    redeemed = table("coupon_redemptions")
+def _redemptions(redeemed: Any) -> Iterator[Event]:
     seen: dict[str, int] = {}
     rows = zip(
         redeemed["household_id"].to_pylist(), redeemed["coupon_upc"].to_pylist(), redeemed["campaign_id"].to_pylist(),
