@@ -9,6 +9,7 @@ import http.client
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -359,9 +360,9 @@ def _stable(bench: Bench, verdict: Verdict) -> None:
 
 
 def ask(worker: Worker, names: Iterable[str]) -> dict[str, Any]:
-    """What a worker (or, through it, its neighbour) says of each customer."""
+    """What a worker (or, through it, its neighbour) says of each customer; of none that it did not come to, where it has ended by itself."""
     found: dict[str, Any] = {}
-    with worker.inside():
+    with worker.inside(), suppress(ConnectionError):
         connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=10)
         for name in names:
             connection.request("GET", f"/v1/customers/{quote(name, safe='')}")

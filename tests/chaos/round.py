@@ -361,7 +361,7 @@ class Round:
             """Whether every customer was answered for; who is told to come back later (partitions may still move) does."""
             for worker in self.workers.values():  # the first forwards, where it reaches the others
                 served.update(ask(worker, [name for name in names if served.get(name, LATER) == LATER]))
-            return LATER not in served.values()
+            return all(served.get(name, LATER) != LATER for name in names)
 
         self.until(answered, 60)
         for name in list(self.workers):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rumbo.core.profile import FORMAT
 from rumbo.engine.failpoint import NAMES
-from tests.broker.bench import ROOT, Worker
+from tests.broker.bench import Worker
+from tests.chaos.earlier import path_of
 from tests.chaos.oracle import Verdict
 from tests.chaos.round import Round
 
@@ -171,11 +172,7 @@ def upgraded(run: Round) -> Verdict:
     """F17: two workers of the last version with format 3 are replaced one after the other; an old one refuses what a new one has written."""
     source = run.folder / "old"
     source.mkdir()
-    archive = subprocess.run(
-        ["git", "archive", LAST_OF_FORMAT_3, "src"], cwd=ROOT, capture_output=True, check=True
-    ).stdout
-    subprocess.run(["tar", "x", "-C", str(source)], input=archive, check=True)
-    old = str(source / "src")
+    old = path_of(LAST_OF_FORMAT_3, source)
     run.traffic.start()
     run.start("one", PYTHONPATH=old), run.start("two", PYTHONPATH=old)
     run.until(lambda: shared(run))

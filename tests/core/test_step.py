@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import Counter
 
 import msgspec
 import pytest
@@ -262,6 +263,32 @@ def test_an_absence_from_its_own_last_one_counts_anew():
     journey = triggers(d.Trigger("t", d.Absence(A, 5 * DAY), MESSAGE))
     found = run(journey, event("A"), event("A", 4 * DAY), event("A", 20 * DAY), until=60 * DAY)
     assert found == [(9 * DAY, "t"), (25 * DAY, "t")]
+
+
+def test_a_silence_that_began_no_later_than_one_that_was_told_is_not_told_afterwards():
+    """A late A was there before the silence that has called the trigger, or at its beginning: it begins none. A later one does."""
+    journey = triggers(d.Trigger("t", d.Absence(A, 5 * DAY), MESSAGE))
+    late = (event("A", DAY, "one"), event("A", DAY, "two"), event("A", 2 * DAY, "three"))
+    assert run(journey, event("A", 2 * DAY), event("B", 9 * DAY), *late, until=60 * DAY) == [(7 * DAY, "t")]
+    found = run(journey, event("A", 2 * DAY), event("B", 9 * DAY), event("A", 3 * DAY), until=60 * DAY)
+    assert found == [(7 * DAY, "t"), (8 * DAY, "t")]
+    journey = triggers(d.Trigger("t", d.Absence(B, 5 * DAY, A), MESSAGE))
+    assert run(journey, event("A", 2 * DAY), event("C", 9 * DAY), *late, until=60 * DAY) == [(7 * DAY, "t")]
+
+
+@given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 12)), max_size=12))
+def test_no_silence_is_told_twice_in_whatever_order_interactions_come(came):
+    """Of each trigger every id once, also where several late ones are of one instant."""
+    on = (d.Absence(A, 2 * DAY), d.Absence(B, 2 * DAY, A), d.Absence(B, 2 * DAY, d.OnStage("gone")))
+    gone = d.Stage("gone", d.Happened(C), side=True, until=d.Happened(A))
+    rules = tuple(d.Trigger(f"t{number}", each, MESSAGE) for number, each in enumerate(on))
+    program = Program("test", [d.Journey("j", "1.0", stages=(d.Stage("one"), gone), triggers=rules)])
+    profile, made = program.load("c", None), []
+    for number, (name, day) in enumerate(came):
+        made += program.advance(profile, event(name, day * DAY, str(number)))
+        made += program.fire(profile, profile.clock)
+    made += program.fire(profile, START + 60 * DAY)
+    assert max(Counter(each.id for each in made).values(), default=1) == 1
 
 
 def test_the_cool_down_holds_back_and_says_so():

@@ -81,6 +81,8 @@ class Memory(msgspec.Struct, array_like=True, gc=False):
     """Sequence triggers: the partial matches, [key, first, last, event id of each step so far], in order of arrival."""
     followed: dict[str, list[Any]] = {}
     """What triggers that follow a figure or a date remember of it, by kind and trigger (`core.threshold`, `core.date`, `core.anomaly`)."""
+    told: dict[str, Instant] = {}
+    """Absence triggers: the latest start of a silence that has called them."""
 
 
 class Course(msgspec.Struct, array_like=True, gc=False):
@@ -162,6 +164,11 @@ class JourneyState(msgspec.Struct, array_like=True, gc=False):
     def since(self) -> Mapping[str, list[Any]]:
         """`Memory.since`."""
         return self.memory.since if self.memory is not None else _NONE
+
+    @property
+    def told(self) -> Mapping[str, Instant]:
+        """`Memory.told`."""
+        return self.memory.told if self.memory is not None else _NONE
 
     @property
     def segments(self) -> Mapping[str, Instant]:

@@ -80,8 +80,11 @@ class AbsenceMachine(TriggerMachine):
         return (Leaf(text, holds=True, saw={"since": isoformat(since)}, events=(origin,)), *super().leaves(scope))
 
     def acted(self, turn: Turn) -> None:
-        """One silence calls it once."""
-        turn.state.remember().since.pop(self.id, None)
+        """One silence calls it once; one that began no later, and of which a late interaction tells afterwards, calls it no more."""
+        memory = turn.state.remember()
+        counted = memory.since.pop(self.id, None)
+        if counted is not None:
+            memory.told[self.id] = max(counted[0], memory.told.get(self.id, counted[0]))
 
 
 def act(machine: TriggerMachine, turn: Turn, signer: Signer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rumbo.core.condition import Compiled
+from rumbo.core.instant import Instant
 from rumbo.core.scope import Turn
 from rumbo.core.tracker import passes
 from rumbo.core.trigger import AbsenceMachine, TriggerMachine
@@ -97,7 +98,7 @@ class Waiting:
                 self._came(turn, each)
             since = each.since_event
             if since is not None and passes(since, each.since_where, event.key, turn):
-                self._start(turn, each)
+                self._start(turn, each, turn.at)
 
     def _came(self, turn: Turn, each: AbsenceMachine) -> None:
         """What an absence waits for has come."""
@@ -106,6 +107,8 @@ class Waiting:
         if event is None:
             return
         if each.counts_from_itself:  # it counts from its own last one; a later due is found when the timer fires
+            if _is_told(turn, each, event.at):
+                return
             if event.at >= since.get(each.id, (0,))[0]:
                 since[each.id] = [event.at, event.id]
             timers.setdefault(name, event.at + each.length)
@@ -113,16 +116,16 @@ class Waiting:
             del since[each.id]
             timers.pop(name, None)
 
-    def _start(self, turn: Turn, each: AbsenceMachine) -> None:
-        if each.id not in turn.state.since:
-            turn.state.remember().since[each.id] = [turn.at, turn.occurrence]
-            turn.profile.timers[self._absence_timer(each)] = turn.at + each.length
+    def _start(self, turn: Turn, each: AbsenceMachine, at: Instant) -> None:
+        if each.id not in turn.state.since and not _is_told(turn, each, at):
+            turn.state.remember().since[each.id] = [at, turn.occurrence]
+            turn.profile.timers[self._absence_timer(each)] = at + each.length
 
     def stage_changed(self, turn: Turn, stage: str, change: str) -> None:
-        """Absences that count from a stage begin anew with each entry."""
+        """Absences that count from a stage begin anew with each entry, which is at the customer's clock."""
         for each in self._since_stage.get((stage, change), ()):
             turn.state.remember().since.pop(each.id, None)
-            self._start(turn, each)
+            self._start(turn, each, turn.now)
 
     def timers(self) -> dict[str, Callable[[Turn], bool]]:
         """A handler for each timer; none of them moves a stage."""
@@ -154,6 +157,12 @@ class Waiting:
 
     def _watch_timer(self, each: TriggerMachine) -> str:
         return f"watch:{self._journey}:{each.id}"
+
+
+def _is_told(turn: Turn, each: AbsenceMachine, start: Instant) -> bool:
+    """Whether a silence that began then, or later, has called its trigger: what a late interaction tells of is in it, or before it."""
+    told = turn.state.told.get(each.id)
+    return told is not None and start <= told
 
 
 def _still(condition: Compiled, turn: Turn) -> bool:

@@ -23,7 +23,7 @@ from rumbo.core.state import JourneyState
 from rumbo.core.visit import by_page
 
 _SHOWN: Final = frozenset({"customer", "clock", "first_seen", "events", "ring", "counters", "last", "windows", "traits", "journeys", "timers", "ledger", "visits", "answers", "trouble", "member", "older"})  # fmt: skip
-_JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "memory", "held", "since", "segments", "course", "moved", "base", "lock", "flips", "unstable", "tasks", "holds", "flows", "flown"})  # fmt: skip
+_JOURNEY_SHOWN: Final = frozenset({"stage", "high_water", "entered_at", "entry", "history", "scores", "fired", "memory", "held", "since", "told", "segments", "course", "moved", "base", "lock", "flips", "unstable", "tasks", "holds", "flows", "flown"})  # fmt: skip
 
 
 class Visit(msgspec.Struct, frozen=True):
