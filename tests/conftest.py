@@ -36,7 +36,7 @@ NO_TOOL = "not installed here: "
 
 def long(*cases):
     """Cases of a parametrised test that `make test-long` runs, and `make test` does not."""
-    return [pytest.param(case, marks=pytest.mark.long) for case in cases]
+    return [pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.long) for case in cases]
 
 
 def pytest_collection_modifyitems(items):

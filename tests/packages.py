@@ -11,8 +11,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,16 +61,22 @@ def npm_file(package: Package, inside: str) -> bytes:
         return member.read()
 
 
-def fetched(package: Package) -> Path:
-    """A package's archive, fetched once. Skips where it cannot be; in CI that is a failure."""
-    path = CACHE / package.archive
+def kept(name: str, make: Callable[[Path], None]) -> Path:
+    """What this user's cache has under a name, made once for all processes: *make* puts it into the folder that it is given."""
+    path = CACHE / name
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{package.archive}.lock").open("w") as lock:
+    with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             with TemporaryDirectory(dir=CACHE) as folder:  # what is broken off leaves nothing behind
-                (_download if package.home == "PyPI" else _pack)(package, Path(folder))
-                (Path(folder) / package.archive).rename(path)
+                make(Path(folder))
+                (Path(folder) / name).rename(path)
+    return path
+
+
+def fetched(package: Package) -> Path:
+    """A package's archive, fetched once. Skips where it cannot be; in CI that is a failure."""
+    path = kept(package.archive, partial(_download if package.home == "PyPI" else _pack, package))
     found = sha256(path.read_bytes()).hexdigest()
     assert found == package.digest, f"{path} has SHA-256 {found}: remove it"
     return path

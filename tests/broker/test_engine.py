@@ -22,6 +22,7 @@ from tests.broker.bench import PARTITIONS, ROOT
 from tests.broker.cluster import free_port
 from tests.chaos.inputs import packed
 from tests.chaos.round import events
+from tests.conftest import long
 from tests.intake.poison import POISON, is_rejected
 
 pytestmark = pytest.mark.broker
@@ -34,13 +35,14 @@ def partition_of(key: bytes) -> int:
     return murmur2(key) % PARTITIONS
 
 
-def test_the_engine_decides_what_simulate_decides(world, bootstrap, tmp_path):
+@pytest.mark.parametrize(("households", "many"), [(300, 3_700), *long((800, 10_000))])
+def test_the_engine_decides_what_simulate_decides(world, bootstrap, tmp_path, households, many):
     """The same set of decision ids for the same history, with timers due on a silent topic and a clock record at the end.
 
-    An eighth of the households, for time's sake: all of them are what `make demo` decides.
+    An eighth or a third of the households, for time's sake: all of them are what `make demo` decides.
     """
     bench, end = world("grocery"), "2018-01-02T00:00:00Z"
-    events = list(history(300))
+    events = list(history(households))
     bench.produce((partition_of(each.household.encode()), each.household.encode(), each.value) for each in events)
     local, expected = Local(bench.topology), set()
     for number, each in enumerate(events):
@@ -56,7 +58,7 @@ def test_the_engine_decides_what_simulate_decides(world, bootstrap, tmp_path):
     written = [decision["id"] for decision in bench.decisions()]
     assert len(written) == len(set(written))
     assert set(written) == expected
-    assert len(expected) > 3_000
+    assert len(expected) > many
 
 
 def test_late_events_are_put_in_their_place_as_simulate_does(world, bootstrap, tmp_path):

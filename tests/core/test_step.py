@@ -276,6 +276,14 @@ def test_a_silence_that_began_no_later_than_one_that_was_told_is_not_told_afterw
     assert run(journey, event("A", 2 * DAY), event("C", 9 * DAY), *late, until=60 * DAY) == [(7 * DAY, "t")]
 
 
+def test_a_silence_since_a_stage_counts_from_the_entry_also_where_a_late_interaction_leads_there():
+    """The entry is at the customer's clock, and so is the beginning of the silence."""
+    rule = d.Trigger("t", d.Absence(A, 5 * DAY, d.OnStage("two")), MESSAGE)
+    journey = d.Journey("j", "1.0", stages=(d.Stage("one"), d.Stage("two", d.Happened(C))), triggers=(rule,))
+    found = run(journey, event("B", 9 * DAY), event("C", DAY), until=60 * DAY)
+    assert [at for at, what in found if what == "t"] == [14 * DAY]
+
+
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 12)), max_size=12))
 def test_no_silence_is_told_twice_in_whatever_order_interactions_come(came):
     """Of each trigger every id once, also where several late ones are of one instant."""

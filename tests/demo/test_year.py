@@ -16,6 +16,8 @@ from tests.conftest import long
 from tests.demo import brute_force
 
 A_THIRD, EVERYBODY = 800, None
+LAPSES = {A_THIRD: 1_300, EVERYBODY: 4_000}
+"""Fewer would say that little was compared."""
 
 
 @pytest.fixture(scope="module", params=[A_THIRD, *long(EVERYBODY)], ids=["a third", "everybody"])
@@ -40,7 +42,7 @@ def truth(households):
     return brute_force.tables(households)
 
 
-def test_every_stage_change_and_every_lapse_to_the_microsecond(year, truth):
+def test_every_stage_change_and_every_lapse_to_the_microsecond(year, truth, households):
     """Who moved when, from where to where: the same set, and the same counts at the end."""
     local, decisions = year
     everyone, baskets, _ = truth
@@ -58,7 +60,7 @@ def test_every_stage_change_and_every_lapse_to_the_microsecond(year, truth):
             else:
                 found.add((decision.customer, decision.at, start, decision.data.to))
     lapses = {each for each in expected if each[3] == "lapsed"}
-    assert len(lapses) > 1.5 * len(everyone)
+    assert len(lapses) > LAPSES[households]
     assert lapses == {each for each in found if each[3] == "lapsed"}
     assert found == expected
     assert {name: profile.journeys["grocery"].stage for name, profile in local.profiles.items()} == final

@@ -84,7 +84,7 @@ class AbsenceMachine(TriggerMachine):
         memory = turn.state.remember()
         counted = memory.since.pop(self.id, None)
         if counted is not None:
-            memory.told[self.id] = max(counted[0], memory.told.get(self.id, counted[0]))
+            memory.told[self.id] = counted[0]  # the latest: what began no later is not counted
 
 
 def act(machine: TriggerMachine, turn: Turn, signer: Signer) -> None:

@@ -49,10 +49,9 @@ def _of_the_first(households: int, *tables: Any) -> list[Any]:
     import pyarrow
     from pyarrow import compute
 
-    numbers = [each["household_id"].cast(pyarrow.int64()) for each in tables]
-    known = {number for column in numbers for number in column.unique().to_pylist()}
-    chosen = pyarrow.array(sorted(known)[:households], pyarrow.int64())
-    return [each.filter(compute.is_in(column, chosen)) for each, column in zip(tables, numbers, strict=True)]
+    known = {number for each in tables for number in each["household_id"].unique().to_pylist()}
+    chosen = pyarrow.array(sorted(known)[:households])
+    return [each.filter(compute.is_in(each["household_id"], chosen)) for each in tables]
 
 
 def table(name: str) -> Any:
