@@ -35,8 +35,16 @@ def cluster(tmp_path_factory):
         brokers.bounced,
         partial(inputs.poison, kills=1),
         brokers.no_progress,
+        brokers.told_to_end_in_silence,
     ],
-    ids=["a rebalance storm", "a wiped directory", "a broker bounce", "the poison set", "the watchdog"],
+    ids=[
+        "a rebalance storm",
+        "a wiped directory",
+        "a broker bounce",
+        "the poison set",
+        "the watchdog",
+        "an end in silence",
+    ],
 )
 def test_the_promise_holds_under(cluster, tmp_path, play):
     """Every figure of the oracle is 0."""

@@ -123,6 +123,23 @@ def no_progress(run: Round, backlog: int = 2_000) -> Verdict:
     return run.finish()
 
 
+def told_to_end_in_silence(run: Round) -> Verdict:
+    """F12c: every broker stands still and the worker, which has as much time to give partitions back as it has by default, is told to end: it
+    does within ten seconds, and what it could not finish is its successor's."""
+    run.traffic.start()
+    for _ in range(2):
+        run.work(RUMBO__REBALANCE_TIMEOUT="60")
+        for node in run.cluster.nodes:
+            node.signal(signal.SIGSTOP)
+        run.go_on(run.chance.uniform(0, 2))
+        run.end()
+        run.faults += 1
+        for node in run.cluster.nodes:
+            node.signal(signal.SIGCONT)
+    run.work()
+    return run.finish()
+
+
 def all_frozen(run: Round) -> Verdict:
     """F12: every broker stands still for a while: nothing is dropped, memory stays bounded."""
     run.traffic.start()

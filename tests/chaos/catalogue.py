@@ -89,6 +89,7 @@ SCENARIOS = (
     Scenario("F11", "the input topic given more partitions", inputs.partitions_added, 3),
     Scenario("F12", "every broker stands still for up to 20 s", brokers.all_frozen, 10),
     Scenario("F12b", "every broker stands still for longer than a worker's patience, with much to read (the watchdog)", brokers.no_progress, 5),
+    Scenario("F12c", "every broker stands still as a worker is told to end", brokers.told_to_end_in_silence, 10),
     Scenario("F13", "the leader or the coordinator silent for longer than a commit may take", brokers.leader_frozen, 20, 3),
     Scenario("F14", "a worker's network cut for less or more than its session; what it sends to one or two brokers dropped", brokers.cut_off, 20, 3, network.cluster_behind),
     Scenario("F14b", "a worker's network slow, reset, refused, or half-open one way or both", brokers.bad_network, 20, 1, proxy.Doors),

@@ -217,7 +217,7 @@ class Round:
         said = worker.log.read_text()[-500:]
         met = bool(self.expected) and code == 70 and self.expected in said
         assert code == 0 or met, f"SIGTERM: exit {code}: {said}"
-        assert self.ends[-1] < 10, f"SIGTERM took {self.ends[-1]} s"
+        assert self.ends[-1] < 10, f"SIGTERM took {self.ends[-1]} s: {said}"
         return not met
 
     def tend(self) -> None:

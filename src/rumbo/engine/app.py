@@ -46,8 +46,12 @@ from rumbo.topology import Topology
 WATCH_SECONDS: Final = 1.0
 UPSTREAM_SECONDS: Final = 1.0
 TOPICS_SECONDS: Final = 5.0
-STOP_SECONDS: Final = 8.0
-LAST_SECONDS: Final = 2.0
+WORK_SECONDS: Final = 5.0
+"""Of the time to stop, what is under way may take so long to finish; then it is left to the successor's fence."""
+STOP_SECONDS: Final = 7.0
+END_SECONDS: Final = 9.0
+"""So long after it was told to stop the process ends, whatever still runs in it: who told it counts to ten."""
+LAST_SECONDS: Final = 1.0
 """So long a thread that somebody left running may keep the process after its last word."""
 GC_SECONDS: Final = 10.0
 """A batch makes many containers and no cycles: they are not walked while it is stepped, but now and then between two steps."""
@@ -200,10 +204,13 @@ class Worker:
 
     async def _stop(self, app: Any, carriers: tuple[Carrier, ...]) -> None:
         """Finish what is under way, leave the group; within ten seconds, whatever happens."""
+        _end_within(END_SECONDS, self._code())  # Faust may swallow a cancellation, or wait for its thread in the loop
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 app.consumer.stop_flow()
-                ends = await asyncio.gather(*(carrier.revoke() for carrier in carriers), return_exceptions=True)
+                ends = await asyncio.gather(
+                    *(carrier.revoke(WORK_SECONDS) for carrier in carriers), return_exceptions=True
+                )
                 await app.stop()
             for error in filter(None, ends):
                 log.debug("rough end", reason=repr(error))
@@ -211,6 +218,12 @@ class Worker:
             log.warning("did not stop in order in time", seconds=STOP_SECONDS)
         except Exception as error:  # noqa: BLE001  nothing is lost by a rough end: all that counts is committed
             log.debug("rough end", reason=repr(error))
+
+    def _code(self) -> int:
+        """The exit code, where this is the end."""
+        if self._failure is None:
+            return 0
+        return self._failure.exit_code if isinstance(self._failure, RumboError) else InternalError.exit_code
 
     def _answer(self) -> int:
         error = self._failure
@@ -311,13 +324,13 @@ def run(topology: Topology, settings: Settings) -> int:
         code = error.exit_code
         raise
     finally:
-        _end_soon(code)
+        _end_within(LAST_SECONDS, code)
     return code
 
 
-def _end_soon(code: int) -> None:
-    """End the process though a thread still runs, as Faust's fetching thread may after a rough end: Python would wait for it for ever."""
-    last = threading.Timer(LAST_SECONDS, os._exit, (code,))
+def _end_within(seconds: float, code: int) -> None:
+    """End the process after so long though a thread still runs, as Faust's fetching thread may after a rough end: Python would wait for it for ever."""
+    last = threading.Timer(seconds, os._exit, (code,))
     last.daemon = True
     last.start()
 

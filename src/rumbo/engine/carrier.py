@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -174,14 +175,14 @@ class Carrier:
         for place, caught_up in reached.items():
             self.feed.offer(place.partition, Batch(place.topic, 0, 0, (), caught_up))
 
-    async def revoke(self) -> None:
-        """Give everything back: what is under way has a while to finish, then it is abandoned to the successor's fence."""
+    async def revoke(self, patience: float = inf) -> None:
+        """Give everything back: what is under way has so many seconds to finish, and no more than half of what the group grants for it; then it is abandoned to the successor's fence."""
         self.recovered.clear()
         self.feed.end()  # what was handed on and has not begun does not begin any more
         await self._standby.end()
         tasks = [task for task in self._tasks.values() if not task.done()]
         if tasks:
-            _, unfinished = await asyncio.wait(tasks, timeout=self.settings.rebalance_timeout / 2)
+            _, unfinished = await asyncio.wait(tasks, timeout=min(patience, self.settings.rebalance_timeout / 2))
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
