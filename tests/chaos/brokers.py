@@ -97,6 +97,18 @@ def bounced(run: Round) -> Verdict:
     return run.finish()
 
 
+@contextmanager
+def silence(run: Round) -> Iterator[None]:
+    """Every broker stands still meanwhile."""
+    for node in run.cluster.nodes:
+        node.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for node in run.cluster.nodes:
+            node.signal(signal.SIGCONT)
+
+
 def no_progress(run: Round, backlog: int = 2_000) -> Verdict:
     """F12b: the brokers stand still while there is much to read, for longer than the worker's patience, which is less than a transaction may
     take: the watchdog ends it with the reason, and nothing is lost."""
@@ -106,13 +118,10 @@ def no_progress(run: Round, backlog: int = 2_000) -> Verdict:
     run.up()
     run.moves()
     assert run.taken() < backlog, "it had read everything before anything went wrong"
-    for node in run.cluster.nodes:
-        node.signal(signal.SIGSTOP)
-    worker = run.workers.pop("one")
-    began = time.monotonic()
-    code = worker.wait(60)
-    for node in run.cluster.nodes:
-        node.signal(signal.SIGCONT)
+    with silence(run):
+        worker = run.workers.pop("one")
+        began = time.monotonic()
+        code = worker.wait(60)
     said = worker.log.read_text()
     assert code == 70, said[-300:]
     assert "has something to read and has committed nothing for" in said, said[-300:]
@@ -129,13 +138,10 @@ def told_to_end_in_silence(run: Round) -> Verdict:
     run.traffic.start()
     for _ in range(2):
         run.work(RUMBO__REBALANCE_TIMEOUT="60")
-        for node in run.cluster.nodes:
-            node.signal(signal.SIGSTOP)
-        run.go_on(run.chance.uniform(0, 2))
-        run.end()
+        with silence(run):
+            run.go_on(run.chance.uniform(0, 2))
+            run.end()
         run.faults += 1
-        for node in run.cluster.nodes:
-            node.signal(signal.SIGCONT)
     run.work()
     return run.finish()
 
@@ -145,11 +151,8 @@ def all_frozen(run: Round) -> Verdict:
     run.traffic.start()
     run.work()
     for seconds in (run.chance.uniform(4, 12), run.chance.uniform(12, 20)):
-        for node in run.cluster.nodes:
-            node.signal(signal.SIGSTOP)
-        time.sleep(seconds)  # the fault itself
-        for node in run.cluster.nodes:
-            node.signal(signal.SIGCONT)
+        with silence(run):
+            time.sleep(seconds)  # the fault itself
         run.faults += 1
         run.figures["rss_mib"] = max(run.figures.get("rss_mib", 0), run.memory("one"))
         run.moves(90)

@@ -56,3 +56,5 @@ def test_a_loop_that_stands_still_does_not_keep_a_process_that_was_told_to_end(f
         capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stderr
+    assert b"the position is kept" in done.stdout + done.stderr
+    assert (b"away" in done.stdout + done.stderr) is failed

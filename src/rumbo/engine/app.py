@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import Any, Final
@@ -65,7 +66,7 @@ class Worker:
     def __init__(self, topology: Topology, settings: Settings) -> None:
         self.topology, self.settings, self.metrics = topology, settings, Metrics()
         self.metrics.runs(topology.name, topology.fingerprint)
-        self._failure: BaseException | None = None
+        self._failure: RumboError | None = None
         self._over = asyncio.Event()
         self._heartbeat = Heartbeat(settings.stall_seconds)
         self._counts: dict[str, int | None] = {}
@@ -107,9 +108,12 @@ class Worker:
     def _fail(self, error: BaseException) -> None:
         """Something went wrong that must stop the process."""
         if self._failure is None:
-            self._failure = error
             if not isinstance(error, RumboError):
                 log.error("unexpected: this is a mistake of ours", exc_info=error)
+                error = InternalError(
+                    f"unexpected: {describe(error)} at {place(error)}; nothing is lost: what was not committed is read again"
+                )
+            self._failure = error
         self._over.set()
 
     def _listen(self) -> None:
@@ -204,7 +208,7 @@ class Worker:
 
     async def _stop(self, app: Any, carriers: tuple[Carrier, ...]) -> None:
         """Finish what is under way, leave the group; within ten seconds, whatever happens."""
-        _end_within(END_SECONDS, self._code())  # Faust may swallow a cancellation, or wait for its thread in the loop
+        _after(END_SECONDS, self._cut_off)  # Faust may swallow a cancellation, or wait for its thread in the loop
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 app.consumer.stop_flow()
@@ -219,21 +223,19 @@ class Worker:
         except Exception as error:  # noqa: BLE001  nothing is lost by a rough end: all that counts is committed
             log.debug("rough end", reason=repr(error))
 
-    def _code(self) -> int:
-        """The exit code, where this is the end."""
-        if self._failure is None:
-            return 0
-        return self._failure.exit_code if isinstance(self._failure, RumboError) else InternalError.exit_code
+    def _cut_off(self) -> None:
+        """End the process here and now, with a last word."""
+        why = self._failure
+        log.critical(
+            "did not end in time: ending the process; the position is kept",
+            reason=str(why) if why is not None else "told to stop",
+        )
+        os._exit(why.exit_code if why is not None else 0)
 
     def _answer(self) -> int:
-        error = self._failure
-        if error is None:
-            return 0
-        if isinstance(error, RumboError):
-            raise error
-        raise InternalError(
-            f"unexpected: {describe(error)} at {place(error)}; nothing is lost: what was not committed is read again"
-        ) from None
+        if self._failure is not None:
+            raise self._failure
+        return 0
 
     def _app(self, carriers: tuple[Carrier, ...]) -> Any:
         settings, topology = self.settings, self.topology
@@ -324,13 +326,14 @@ def run(topology: Topology, settings: Settings) -> int:
         code = error.exit_code
         raise
     finally:
-        _end_within(LAST_SECONDS, code)
+        # a thread may still run, as Faust's fetching thread may after a rough end: Python would wait for it for ever
+        _after(LAST_SECONDS, partial(os._exit, code))
     return code
 
 
-def _end_within(seconds: float, code: int) -> None:
-    """End the process after so long though a thread still runs, as Faust's fetching thread may after a rough end: Python would wait for it for ever."""
-    last = threading.Timer(seconds, os._exit, (code,))
+def _after(seconds: float, end: Callable[[], None]) -> None:
+    """Call *end* in so many seconds, whatever else still runs, unless the process has ended by then."""
+    last = threading.Timer(seconds, end)
     last.daemon = True
     last.start()
 
